@@ -1,0 +1,76 @@
+# Works on a fresh machine with Python >= 3.11:   make demo    make test
+#
+#   TORCH=torch==2.13.0   which torch to install (a requirement, a wheel's path or address)
+#   TORCH_INDEX=URL       where to take it from, e.g. https://download.pytorch.org/whl/cpu
+#   PYTHON=python3.12     which interpreter to start from
+#
+# Without TORCH, a torch >= 2.10 of the interpreter itself is used; where it has none,
+# $(DEFAULT_TORCH) is installed.
+
+DEFAULT_TORCH := torch==2.13.0
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
+	if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	command -v "$$p"; break; fi; done)
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: demo test lint format bench clean FORCE
+.DELETE_ON_ERROR:
+
+demo: .venv/.test
+	@rm -rf demo && mkdir -p demo
+	$(BIN)/placeaudit trace --simulate cuda -o demo/run --html demo/report.html \
+		examples/image_classifier/train.py
+	@echo "The report is demo/report.html; open it in a browser."
+
+test: .venv/.test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.test
+	$(BIN)/python tests/benchmarks/run.py
+
+clean:
+	rm -rf .venv demo build dist .mypy_cache .pytest_cache .ruff_cache
+
+# torch comes first and alone, so that pip takes the build the user's own configuration offers;
+# nothing that is installed later asks for it again.
+.venv/.torch: .venv/.torch-choice
+	@test -n "$(PYTHON)" || { echo "placeaudit needs Python >= 3.11; none was found (PYTHON=...)" >&2; exit 1; }
+	@rm -rf .venv/bin .venv/lib
+	@if [ -z "$(TORCH)" ] && "$(PYTHON)" -c \
+		'import torch, sys; sys.exit(tuple(map(int, torch.__version__.split(".")[:2])) < (2, 10))' \
+		2>/dev/null; then \
+		echo "using the torch of $(PYTHON)"; \
+		"$(PYTHON)" -m venv --system-site-packages .venv; \
+	else \
+		"$(PYTHON)" -m venv .venv && \
+		echo "installing $(or $(TORCH),$(DEFAULT_TORCH))" && \
+		$(INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) '$(or $(TORCH),$(DEFAULT_TORCH))'; \
+	fi
+	@touch $@
+
+# Holds the choice made; changes only when another TORCH is asked for.
+.venv/.torch-choice: FORCE
+	@mkdir -p .venv
+	@if [ ! -f $@ ] || { [ -n "$(TORCH)" ] && [ "$$(cat $@)" != "$(TORCH)" ]; }; then \
+		printf '%s\n' '$(TORCH)' > $@; fi
+
+# pip installs dependency groups from 25.1 on.
+.venv/.test: .venv/.torch pyproject.toml
+	@echo "installing placeaudit and what its tests need"
+	@$(INSTALL) --upgrade 'pip>=25.1'
+	@$(INSTALL) --editable . --group test
+	@touch $@
+
+.venv/.lint: .venv/.test
+	@$(INSTALL) --group lint
+	@touch $@

@@ -1,0 +1,43 @@
+"""Finds the tensor copies and host waits that a training program does not need.
+
+Everything is loaded on first use: ``import placeaudit`` brings in no framework and no library.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from placeaudit.api import Run, load, simulate, step, trace
+    from placeaudit.errors import PlaceauditError
+
+__all__ = ["PlaceauditError", "Run", "__version__", "load", "simulate", "step", "trace"]
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "PlaceauditError": "placeaudit.errors",
+    "Run": "placeaudit.api",
+    "load": "placeaudit.api",
+    "simulate": "placeaudit.api",
+    "step": "placeaudit.api",
+    "trace": "placeaudit.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module (PEP 562)."""
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(home)
+    for public, where in _HOME.items():
+        if where == home:
+            globals()[public] = getattr(module, public)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

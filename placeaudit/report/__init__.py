@@ -1,0 +1,1 @@
+"""Reporters: pure functions from an analysed run to text."""
