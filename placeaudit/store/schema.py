@@ -1,0 +1,193 @@
+"""Every table and column of a record, with its unit, and the schema's version and history.
+
+A run is a directory::
+
+    RUN/
+      meta.json                     the run: argv, versions, simulated device, start time
+      p<pid>-<n>/                   one per process (n: how many used that pid before)
+        meta.json                   the process: role, parent, clock anchor, what was (not) observed
+        copies.arrow waits.arrow …  one Arrow IPC stream (zstd) per table
+
+A stream is written batch by batch; a process killed in the middle leaves every batch that was
+flushed before.  Small integers refer to interned rows: ``stack`` to ``stacks``, ``*_device``,
+``*_dtype``, ``name`` … to ``strings``, ``frames`` (a list) to ``frames``.  Interned ids are per
+process and dense from 0.  -1 means "not known" in every integer column, never zero.
+
+History
+-------
+1   first version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+__all__ = ["TABLES", "VERSION", "Column", "Kind", "Table"]
+
+#: Written into ``meta.json``.  A reader refuses newer records and reads older ones.
+VERSION: Final = 1
+
+Kind = Literal["int8", "int16", "int32", "int64", "uint64", "bool", "string", "list<int32>"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its Arrow type, its unit ("" where it has none) and what it means."""
+
+    name: str
+    kind: Kind
+    unit: str
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table; the order of ``columns`` is the order of the tuples that recording appends."""
+
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names in order."""
+        return tuple(column.name for column in self.columns)
+
+
+_WHERE = (
+    Column("stack", "int32", "stacks", "call stack; for backward the forward line's, if known"),
+    Column("thread", "int64", "", "native thread identifier (threading.get_native_id)"),
+    Column("phase", "int8", "Phase", "what the thread was doing (placeaudit.model.Phase)"),
+    Column("module", "int32", "strings", "path of the innermost module in forward; -1 none"),
+    Column(
+        "backward",
+        "int8",
+        "",
+        "0 not in backward; 1 in backward, stack is the forward line of the node; "
+        "2 in backward, stack is the backward() call; 3 in backward, no stack at all",
+    ),
+)
+
+TABLES: Final[dict[str, Table]] = {
+    table.name: table
+    for table in (
+        Table(
+            "copies",
+            "Every copy that crosses devices (copies within one device are not recorded).",
+            (
+                Column("time_ns", "int64", "ns", "perf_counter_ns when the copy was called"),
+                Column("host_ns", "int64", "ns", "host time until the call returned"),
+                Column("src_device", "int32", "strings", 'source device, "cpu" or "cuda:0"'),
+                Column("dst_device", "int32", "strings", "destination device"),
+                Column("bytes", "int64", "bytes", "bytes that really cross (inner copy's dtype)"),
+                Column("src_dtype", "int32", "strings", "element type of the source"),
+                Column("dst_dtype", "int32", "strings", "element type of the destination"),
+                Column("shape", "int32", "strings", 'sizes as "64x3x32x32", "" for a scalar'),
+                Column("pinned", "bool", "", "the host side is page-locked"),
+                Column("non_blocking", "bool", "", "non_blocking=True was asked for"),
+                Column("waits", "bool", "", "the host waits (table in RULES), whatever was asked"),
+                Column("src_storage", "int64", "", "unique identity of the source storage"),
+                Column("dst_storage", "int64", "", "unique identity of the destination storage"),
+                Column("src_version", "int64", "", "version counter of the source; -1 unknown"),
+                Column("dst_version", "int64", "", "the destination's, after the copy"),
+                Column("content_hash", "uint64", "xxh3-64", "of the host side's bytes; 0 if none"),
+                Column("hash_kind", "int8", "HashKind", "how much of the content the hash covers"),
+                Column("operation", "int32", "strings", 'operator: "copy_", "_local_scalar_dense"'),
+                Column("src_birth", "int64", "births", "row in births of the source; -1 none"),
+                *_WHERE,
+            ),
+        ),
+        Table(
+            "waits",
+            "Host waits that no recorded copy makes (nonzero, synchronize, …).",
+            (
+                Column("time_ns", "int64", "ns", "perf_counter_ns when the wait began"),
+                Column("host_ns", "int64", "ns", "host time until it returned"),
+                Column("cause", "int32", "strings", 'operator or call: "nonzero", "synchronize"'),
+                Column("device", "int32", "strings", "device waited for"),
+                *_WHERE,
+            ),
+        ),
+        Table(
+            "births",
+            "Host tensors made by a factory that were later uploaded (evidence for PA103).",
+            (
+                Column("birth", "int64", "", "identity, dense from 0"),
+                Column("time_ns", "int64", "ns", "perf_counter_ns of the factory call"),
+                Column("storage", "int64", "", "unique identity of the storage made"),
+                Column("stack", "int32", "stacks", "call stack of the factory call"),
+                Column("thread", "int64", "", "native thread identifier"),
+            ),
+        ),
+        Table(
+            "spans",
+            "Intervals and marks on the host: steps, phases, module calls, loader waits.",
+            (
+                Column("kind", "int32", "strings", '"optimizer", "backward", "module", "loading", '
+                       '"checkpoint", "step" (placeaudit.step()), "model-move"'),
+                Column("name", "int32", "strings", "optimizer class, root module class, …"),
+                Column("owner", "int64", "", "identity of the optimizer, module or loader"),
+                Column("start_ns", "int64", "ns", "perf_counter_ns at its start"),
+                Column("end_ns", "int64", "ns", "at its end; equal to start_ns for a mark"),
+                Column("thread", "int64", "", "native thread identifier"),
+            ),
+        ),
+        Table(
+            "placements",
+            "The census: where tensors live; a row again only when something changed.",
+            (
+                Column("time_ns", "int64", "ns", "perf_counter_ns of the census"),
+                Column("kind", "int32", "strings", '"parameter", "buffer", "input", "output", '
+                       '"gradient", "optimizer-state"'),
+                Column("owner", "int32", "strings", "class of the root module or optimizer"),
+                Column("name", "int32", "strings", "dotted path of the tensor in its owner"),
+                Column("device", "int32", "strings", "where it lives"),
+                Column("dtype", "int32", "strings", "element type"),
+                Column("shape", "int32", "strings", 'sizes as "64x3"'),
+                Column("bytes", "int64", "bytes", "element size times number of elements"),
+                Column("expected_device", "int32", "strings",
+                       "its parameter's device (optimizer state, gradient), else -1"),
+            ),
+        ),
+        Table(
+            "frames",
+            "Interned Python frames; the row number is the id.",
+            (
+                Column("file", "string", "", "absolute path, or <name> where there is no file"),
+                Column("function", "string", "", "qualified name of the code object"),
+                Column("line", "int32", "", "1-based; -1 unknown"),
+                Column("end_line", "int32", "", "1-based; -1 unknown"),
+                Column("col", "int32", "", "0-based UTF-8 byte offset; -1 unknown"),
+                Column("end_col", "int32", "", "0-based UTF-8 byte offset; -1 unknown"),
+                Column("package", "string", "", 'installed package ("torch"), "<stdlib>", '
+                       '"placeaudit", or "" for the user\'s code'),
+            ),
+        ),
+        Table(
+            "stacks",
+            "Interned call stacks; the row number is the id.",
+            (Column("frames", "list<int32>", "frames", "innermost first"),),
+        ),
+        Table("strings", "Interned strings; the row number is the id.",
+              (Column("text", "string", "", "the string"),)),
+        Table(
+            "sources",
+            "Text of the user's source files that appear in frames, as they were when recorded.",
+            (
+                Column("file", "string", "", "as in frames"),
+                Column("text", "string", "", "whole text"),
+            ),
+        ),
+        Table(
+            "notes",
+            "What the record itself has to say (PA9xx): truncation, unobserved regions.",
+            (
+                Column("rule", "string", "", "PA901, PA902 or PA903"),
+                Column("time_ns", "int64", "ns", "perf_counter_ns"),
+                Column("text", "string", "", "one sentence"),
+                Column("stack", "int32", "stacks", "where, -1 if it has no place"),
+            ),
+        ),
+    )
+}

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from placeaudit.errors import RecordError, RecordVersionError
+from placeaudit.store.reader import read_run
+from placeaudit.store.schema import VERSION
+from placeaudit.store.writer import RecordWriter, create_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A record of three batches of waits."""
+    path = tmp_path / "run"
+    create_run(path, argv=[])
+    writer = RecordWriter(path, flush_interval_s=3600)
+    writer.start()
+    for batch in range(3):
+        for i in range(10):
+            row = (batch * 10 + i, 1, writer.string("nonzero"), -1, -1, 7, 0, -1, 0)
+            writer.rows("waits").append(row)
+        writer.flush()
+    writer.close()
+    return path
+
+
+def waits_file(run: Path) -> Path:
+    (file,) = run.glob("p*/waits.arrow")
+    return file
+
+
+def test_every_cut_gives_the_whole_batches_before_it(run: Path) -> None:
+    file = waits_file(run)
+    whole = file.read_bytes()
+    seen = set()
+    for size in range(len(whole)):
+        file.write_bytes(whole[:size])
+        (process,) = read_run(run).processes
+        times = process.tables["waits"].column("time_ns").to_pylist()
+        assert process.truncated
+        assert times == list(range(len(times)))
+        seen.add(len(times))
+    assert seen == {0, 10, 20, 30}
+
+
+def test_a_whole_record_is_not_truncated(run: Path) -> None:
+    assert not read_run(str(run)).processes[0].truncated
+
+
+def test_a_process_without_an_end_is_truncated(run: Path) -> None:
+    (meta,) = run.glob("p*/meta.json")
+    meta.write_text(json.dumps({**json.loads(meta.read_text()), "ended": False}))
+    assert read_run(run).processes[0].truncated
+
+
+def test_garbage_in_a_stream_is_a_cut(run: Path) -> None:
+    waits_file(run).write_bytes(b"not arrow at all, but long enough to look at")
+    (process,) = read_run(run).processes
+    assert process.truncated
+    assert process.tables["waits"].num_rows == 0
+
+
+def test_a_newer_schema_is_refused(run: Path) -> None:
+    meta = run / "meta.json"
+    meta.write_text(json.dumps({**json.loads(meta.read_text()), "schema": VERSION + 1}))
+    with pytest.raises(RecordVersionError, match="upgrade placeaudit"):
+        read_run(run)
+
+
+def test_no_record(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="does not exist"):
+        read_run(tmp_path / "nowhere")
+    with pytest.raises(RecordError, match=r"no meta\.json"):
+        read_run(tmp_path)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RecordError, match="a record is a directory"):
+        read_run(tmp_path / "file")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "placeaudit-record"}', "{}"])
+def test_damaged_metadata(tmp_path: Path, text: str) -> None:
+    (tmp_path / "meta.json").write_text(text)
+    with pytest.raises(RecordError):
+        read_run(tmp_path)
+
+
+def test_an_empty_record(tmp_path: Path) -> None:
+    create_run(tmp_path / "run", argv=[])
+    with pytest.raises(RecordError, match="is empty"):
+        read_run(tmp_path / "run")
