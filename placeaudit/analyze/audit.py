@@ -1,0 +1,211 @@
+"""The analysed run: what rules and reporters read.  Plain columns; nothing here touches disk.
+
+Events of all processes stand in one set of NumPy columns, ordered by time.  Text is interned once
+for the whole run: integer columns that name a device, dtype, operator or module index
+``Audit.strings``; -1 is "none".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from placeaudit.model import Frame, Site
+
+__all__ = ["Audit", "Copies", "Note", "Placements", "RunMeta", "Spans", "Steps", "Waits"]
+
+Ints = npt.NDArray[np.int64]
+SmallInts = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
+Hashes = npt.NDArray[np.uint64]
+
+#: Codes of ``Copies.direction``, in the order of ``placeaudit.model.Direction``.
+H2D, D2H, D2D = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class RunMeta:
+    """Facts about the run as a whole."""
+
+    path: str
+    argv: tuple[str, ...]
+    cwd: str
+    started_unix_s: float
+    duration_s: float
+    #: Hardware model the device was simulated as ("h100"), "" for real devices.
+    simulated: str
+    #: Devices seen or simulated, e.g. ("cuda:0", "cuda:1").
+    devices: tuple[str, ...]
+    #: Versions by package: "python", "torch", "placeaudit".
+    versions: Mapping[str, str]
+    #: Exit code of the traced program, None if it did not end regularly.
+    exit_code: int | None
+    #: Process directory names, in the order of ``Copies.process``.
+    processes: tuple[str, ...]
+
+    @property
+    def basis(self) -> str:
+        """``"measured"`` or ``"modelled on h100"``: what every time figure of this run is."""
+        return f"modelled on {self.simulated}" if self.simulated else "measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Columns of the copies that crossed devices, ordered by ``time_ns``."""
+
+    time_ns: Ints
+    #: Host time the call really took (in simulation: of the simulation, not of a device).
+    host_ns: Ints
+    #: Host time blocked: measured, or by the link model in simulation; 0 where nothing waits.
+    blocked_ns: Ints
+    direction: npt.NDArray[np.int8]
+    src_device: SmallInts
+    dst_device: SmallInts
+    bytes: Ints
+    src_dtype: SmallInts
+    dst_dtype: SmallInts
+    shape: SmallInts
+    pinned: Bools
+    non_blocking: Bools
+    waits: Bools
+    #: Storage identities are unique over the whole run.
+    src_storage: Ints
+    dst_storage: Ints
+    src_version: Ints
+    dst_version: Ints
+    content_hash: Hashes
+    hash_kind: npt.NDArray[np.int8]
+    operation: SmallInts
+    #: Index into ``Audit.births``, -1 where the source was not made by a recorded factory.
+    src_birth: SmallInts
+    #: Index into ``Audit.sites``.
+    site: SmallInts
+    thread: Ints
+    phase: npt.NDArray[np.int8]
+    module: SmallInts
+    #: As in the schema: 0 no, 1 forward line, 2 backward() call, 3 nothing known.
+    backward: npt.NDArray[np.int8]
+    process: npt.NDArray[np.int16]
+    #: Step the event fell into: 0 is the first step; -1 where no step can be told.
+    step: SmallInts
+    #: True in steady state: after the first step ended and before teardown (RULES, "steps").
+    steady: Bools
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Columns of every host wait, those that a copy makes included (``copy`` >= 0)."""
+
+    time_ns: Ints
+    host_ns: Ints
+    blocked_ns: Ints
+    cause: SmallInts
+    device: SmallInts
+    #: Index into ``Copies``, -1 where no copy made the wait.
+    copy: SmallInts
+    site: SmallInts
+    thread: Ints
+    phase: npt.NDArray[np.int8]
+    module: SmallInts
+    backward: npt.NDArray[np.int8]
+    process: npt.NDArray[np.int16]
+    step: SmallInts
+    steady: Bools
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Births:
+    """Host tensors made by a factory that were uploaded later."""
+
+    time_ns: Ints
+    storage: Ints
+    site: SmallInts
+    thread: Ints
+    step: SmallInts
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Host intervals: optimizer steps, backward passes, outermost modules, loader waits."""
+
+    kind: SmallInts
+    name: SmallInts
+    owner: Ints
+    start_ns: Ints
+    end_ns: Ints
+    thread: Ints
+    process: npt.NDArray[np.int16]
+    step: SmallInts
+
+
+@dataclass(frozen=True, slots=True)
+class Placements:
+    """The census of tensors; columns as in the schema, text interned."""
+
+    time_ns: Ints
+    kind: SmallInts
+    owner: SmallInts
+    name: SmallInts
+    device: SmallInts
+    dtype: SmallInts
+    shape: SmallInts
+    bytes: Ints
+    expected_device: SmallInts
+    process: npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How steps were told, and their bounds.
+
+    ``how`` is a phrase for people ("optimizer Adam", "backward()", "placeaudit.step()",
+    "module Net", "a recurring copy"), "" where no step could be told.  Step ``i`` spans
+    ``start_ns[i]`` to ``end_ns[i]``; per process the arrays of the process with most steps.
+    """
+
+    how: str
+    start_ns: Ints
+    end_ns: Ints
+
+    def __len__(self) -> int:
+        return len(self.end_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the record says about its own quality (PA9xx)."""
+
+    rule: str
+    text: str
+    frame: Frame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Everything that rules and reporters may look at."""
+
+    meta: RunMeta
+    copies: Copies
+    waits: Waits
+    births: Births
+    spans: Spans
+    placements: Placements
+    steps: Steps
+    sites: tuple[Site, ...]
+    strings: tuple[str, ...]
+    notes: tuple[Note, ...]
+    #: Source text by file, as it was when recorded.
+    sources: Mapping[str, str]
+
+    def text(self, index: int) -> str:
+        """The interned string, "" for -1."""
+        return self.strings[index] if index >= 0 else ""
