@@ -5,6 +5,8 @@ Everything is loaded on first use: ``import placeaudit`` brings in no framework 
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +25,21 @@ _HOME = {
     "step": "placeaudit.api",
     "trace": "placeaudit.api",
 }
+
+
+class _Package(ModuleType):
+    """Keeps ``placeaudit.simulate`` the public function.
+
+    Importing the subpackage of that name would otherwise put the subpackage in its place;
+    ``from placeaudit.simulate import …`` finds the subpackage all the same.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> object:

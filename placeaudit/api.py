@@ -1,0 +1,233 @@
+"""The Python API: ``trace``, ``simulate``, ``load``, ``step`` and ``Run``.
+
+::
+
+    with placeaudit.simulate("cuda"):            # nothing where a real GPU is to be used
+        with placeaudit.trace("run-dir") as run:
+            train()
+    for finding in run.findings:
+        print(finding.file, finding.line, finding.message)
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from placeaudit.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from placeaudit.model import Finding
+    from placeaudit.report.base import Result
+    from placeaudit.report.summary import Summary
+
+__all__ = ["Run", "load", "simulate", "step", "trace"]
+
+
+class Run:
+    """A recorded run: its findings, its events as tables, its report.
+
+    Everything is read and analysed on first use.  Inside ``with trace() as run:`` the record is
+    still being written, so every attribute but ``path`` raises ``UsageError`` until the block ends.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        own: Sequence[str] = (),
+        select: Sequence[str] = (),
+        ignore: Sequence[str] = (),
+    ) -> None:
+        #: The record's directory.
+        self.path = Path(path)
+        self._own = tuple(own)
+        self._select = tuple(select)
+        self._ignore = tuple(ignore)
+        self._open = False
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @cached_property
+    def result(self) -> Result:
+        """The analysed run as reporters take it: its facts and its findings."""
+        if self._open:
+            raise UsageError("the trace is still running: read the run after its `with` block")
+        from placeaudit.analyze.run import analyze
+        from placeaudit.report.base import Result
+        from placeaudit.rules.registry import run_rules
+        from placeaudit.store.reader import read_run
+
+        audit = analyze(read_run(self.path), own=self._own)
+        return Result(audit, run_rules(audit, select=self._select, ignore=self._ignore))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found, worst first.
+
+        Raises:
+            RecordError: The record is missing, empty or damaged beyond reading.
+            UsageError: The trace is still running.
+        """
+        return self.result.findings
+
+    @cached_property
+    def copies(self) -> pa.Table:
+        """One row a copy between devices, by time.
+
+        Columns: ``time_s`` (since the first event), ``step`` (null where none can be told),
+        ``phase``, ``direction`` (``h2d``, ``d2h``, ``d2d``), ``src``, ``dst``, ``bytes`` (that
+        crossed), ``src_dtype``, ``dst_dtype``, ``shape``, ``pinned``, ``non_blocking``, ``waits``,
+        ``blocked_s`` (host time, see ``summary().basis``), ``operation``, ``module``, ``file``,
+        ``line``, ``function`` (null where no frame is known), ``process``.
+        """
+        from placeaudit.report.tables import copies_table
+
+        return copies_table(self.result.audit)
+
+    @cached_property
+    def waits(self) -> pa.Table:
+        """One row a wait of the host for a device, by time; waits of copies are included.
+
+        Columns: ``time_s``, ``step``, ``phase``, ``cause``, ``device``, ``blocked_s``, ``copy``
+        (row in ``copies``, null where no copy made the wait), ``module``, ``file``, ``line``,
+        ``function``, ``process``.
+        """
+        from placeaudit.report.tables import waits_table
+
+        return waits_table(self.result.audit)
+
+    @cached_property
+    def placements(self) -> pa.Table:
+        """Where parameters, buffers, inputs, outputs, gradients and optimizer state live.
+
+        A row again only when something changed.  Columns: ``time_s``, ``kind``, ``owner``,
+        ``name``, ``device``, ``dtype``, ``shape``, ``bytes``, ``expected_device`` (the parameter's
+        device for its gradient and optimizer state, else null), ``process``.
+        """
+        from placeaudit.report.tables import placements_table
+
+        return placements_table(self.result.audit)
+
+    def summary(self) -> Summary:
+        """Counts and bytes by direction, waits, and host time blocked in seconds."""
+        return self.result.summary
+
+    def report(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write the HTML report to ``path``, one self-contained file, and return its path.
+
+        Raises:
+            OutputError: ``path`` exists and ``force`` is not set, or it cannot be written.
+        """
+        from placeaudit.report.base import write
+        from placeaudit.report.html import HtmlReporter
+
+        target = Path(path)
+        write(HtmlReporter().render([self.result]), target, force=force)
+        return target
+
+
+def load(
+    path: str | Path,
+    *,
+    own: Sequence[str] = (),
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+) -> Run:
+    """Open the record of an earlier run, of one process or many.
+
+    Args:
+        path: The record's directory.
+        own: Installed packages that count as the user's code in findings.
+        select: Only these rules (codes, prefixes of codes, names); all of them where empty.
+        ignore: Not these rules.
+
+    Raises:
+        RecordError: There is no record at ``path``, or it is damaged beyond reading.
+        RecordVersionError: It was written by a newer placeaudit.
+        UsageError: A rule is not known.
+    """
+    run = Run(path, own=own, select=select, ignore=ignore)
+    run.result  # noqa: B018 - read now, so that an error comes from here
+    return run
+
+
+@contextmanager
+def _trace(run: Run, *, force: bool, own: Sequence[str]) -> Iterator[Run]:
+    from placeaudit.record.session import Session, current
+    from placeaudit.store.writer import create_run
+
+    if current() is not None:
+        raise UsageError("a trace is running in this process already; traces do not nest")
+    create_run(run.path, argv=sys.argv, simulated=_simulated_model(), force=force)
+    session = Session.start(run.path, own=own)
+    run._open = True  # noqa: SLF001 - one object, handed out before it is complete
+    try:
+        yield run
+    finally:
+        session.stop()
+        run._open = False  # noqa: SLF001
+
+
+def trace(
+    path: str | Path | None = None, *, force: bool = False, own: Sequence[str] = ()
+) -> AbstractContextManager[Run]:
+    """Record what the ``with`` block copies between devices and where it makes the host wait.
+
+    Args:
+        path: The record's directory, which must not exist.  Without it the record is temporary and
+            goes with the ``Run``.
+        force: Replace an earlier record at ``path``.
+        own: Installed packages that count as the user's code in findings.
+
+    Raises:
+        OutputError: ``path`` exists and ``force`` is not set, or it cannot be written.
+        UsageError: A trace is running in this process already.
+    """
+    if path is not None:
+        return _trace(Run(Path(path).absolute(), own=own), force=force, own=own)
+    temporary = tempfile.TemporaryDirectory(prefix="placeaudit-")
+    run = Run(Path(temporary.name) / "run", own=own)
+    run._temporary = temporary  # noqa: SLF001 - lives as long as the run
+    return _trace(run, force=force, own=own)
+
+
+def simulate(spec: str = "cuda") -> AbstractContextManager[object]:
+    """Give the ``with`` block devices that are not there: ``"cuda"``, ``"cuda:2=h100"``.
+
+    Tensors compute on the host with real values; copies and waits happen where a real device makes
+    them, and their times are modelled on the named hardware.  Put it around ``trace``.
+
+    Raises:
+        SimulationSpecError: ``spec`` does not parse.
+        SimulationError: Devices cannot be simulated here, with the reason.
+    """
+    from placeaudit.simulate import simulate as simulated
+
+    return simulated(spec)
+
+
+def step() -> None:
+    """Mark the end of a step, where steps cannot be told from the optimizer.
+
+    Does nothing, and costs next to nothing, while no trace is running.
+    """
+    session = sys.modules.get("placeaudit.record.session")
+    if session is not None:
+        session.mark_step()
+
+
+def _simulated_model() -> str:
+    """Hardware model of the simulation that is active in this process, "" if there is none."""
+    module = sys.modules.get("placeaudit.simulate.torch_cuda")
+    installation = module.active() if module is not None else None
+    return str(installation.spec.model) if installation is not None else ""

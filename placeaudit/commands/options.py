@@ -1,0 +1,49 @@
+"""Options that several commands share, so that each means the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+__all__ = ["force", "own", "quiet", "runs", "split"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def split(values: tuple[str, ...]) -> tuple[str, ...]:
+    """``("PA101,PA2", "PA3")`` as ``("PA101", "PA2", "PA3")``."""
+    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
+def own(function: _Function) -> _Function:
+    """``--own PKG``: an installed package that is the user's own."""
+    return click.option(
+        "--own",
+        multiple=True,
+        metavar="PKG",
+        help="Installed package that counts as your own code (repeatable).",
+    )(function)
+
+
+def force(function: _Function) -> _Function:
+    """``-f/--force``: replace what is there."""
+    return click.option("-f", "--force", is_flag=True, help="Replace an existing output.")(function)
+
+
+def quiet(function: _Function) -> _Function:
+    """``-q/--quiet``: say nothing on stderr but errors."""
+    return click.option("-q", "--quiet", is_flag=True, help="Print errors only.")(function)
+
+
+def runs(function: _Function) -> _Function:
+    """``RUN…``: one or more records."""
+    return click.argument(
+        "runs",
+        nargs=-1,
+        required=True,
+        metavar="RUN...",
+        type=click.Path(path_type=Path),
+    )(function)

@@ -1,0 +1,49 @@
+"""``placeaudit report``: recorded runs as one self-contained HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from placeaudit.commands import options
+
+__all__ = ["command"]
+
+
+@click.command("report", short_help="Write recorded runs as one HTML page.")
+@options.runs
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    default=Path("placeaudit-report.html"),
+    show_default=True,
+    help="The page to write.",
+)
+@click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
+@options.own
+@options.force
+@options.quiet
+def command(
+    *,
+    runs: tuple[Path, ...],
+    output: Path,
+    open_: bool,
+    own: tuple[str, ...],
+    force: bool,
+    quiet: bool,
+) -> int:
+    """Write each RUN's findings, charts and timeline into one HTML file that loads nothing."""
+    from placeaudit.api import load
+    from placeaudit.report.base import announce, write
+    from placeaudit.report.html import HtmlReporter
+
+    results = [load(run, own=options.split(own)).result for run in runs]
+    write(HtmlReporter().render(results), output, force=force)
+    if not quiet:
+        announce(output)
+    if open_:
+        click.launch(str(output.absolute()))
+    return 0

@@ -1,0 +1,199 @@
+"""``placeaudit trace``: run a program as Python would and record what it copies and waits for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+from placeaudit.commands import options
+from placeaudit.errors import OutputError, PlaceauditError
+
+__all__ = ["command"]
+
+_DEFAULT_OUTPUT = "placeaudit-run"
+
+
+@click.command(
+    "trace",
+    # The program's own options must not be read as ours: options stop at the first positional.
+    context_settings={"allow_interspersed_args": False},
+    short_help="Run a program and record its copies and waits.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help=f"Directory of the record.  [default: {_DEFAULT_OUTPUT}, or {_DEFAULT_OUTPUT}-2, …]",
+)
+@click.option(
+    "--simulate",
+    metavar="cuda[:N][=MODEL]",
+    default="",
+    help="Simulate N CUDA devices of a hardware model where there is no GPU.",
+)
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also write the HTML report.",
+)
+@options.own
+@options.force
+@options.quiet
+@click.option("-v", "--verbose", is_flag=True, help="Print every finding, notes included.")
+@click.option("-m", "module", is_flag=True, help="PROGRAM is a module, as in `python -m`.")
+@click.argument(
+    "program", nargs=-1, required=True, metavar="PROGRAM [ARGS]...", type=click.UNPROCESSED
+)
+def command(
+    *,
+    output: Path | None,
+    simulate: str,
+    html: Path | None,
+    own: tuple[str, ...],
+    force: bool,
+    quiet: bool,
+    verbose: bool,
+    module: bool,
+    program: tuple[str, ...],
+) -> int:
+    """Run PROGRAM as Python would and record its copies between devices and its waits.
+
+    The program's output and exit code stay as they are.  What was found goes to stderr when it
+    ends; the record stays for `placeaudit check` and `placeaudit report`.
+
+    \b
+    placeaudit trace train.py --epochs 1
+    placeaudit trace --simulate cuda -m package.train
+    """  # noqa: D301 - click wants the real backspace
+    from placeaudit.record.launch import Target, check_target, run_target
+
+    target = Target("module" if module else "script", program[0], tuple(program[1:]))
+    check_target(target)
+    if html is not None:
+        _check_file(html, force=force)
+        html = html.absolute()
+    spec_model = _start_simulation(simulate)
+    run = _create(output, program, spec_model, force=force, module=module)
+
+    from placeaudit.record.session import Session
+
+    here, pid = Path.cwd(), os.getpid()
+    session = Session.start(run, own=options.split(own))
+    code = 1
+    try:
+        code = run_target(target)
+    finally:
+        session.stop(exit_code=code)
+    if os.getpid() == pid:  # a forked child that fell off the program's end has no verdict to give
+        shown = _relative(run, here)
+        _conclude(run, shown, own=own, html=html, force=force, quiet=quiet, verbose=verbose)
+    return code
+
+
+def _start_simulation(text: str) -> str:
+    """Install the simulated devices; the hardware model's name, "" without ``--simulate``."""
+    if not text:
+        return ""
+    from placeaudit.simulate.spec import SimulationSpec
+
+    spec = SimulationSpec.parse(text)
+    from placeaudit.simulate.torch_cuda import install
+
+    install(spec)
+    os.environ["PLACEAUDIT_SIMULATE"] = text
+    return spec.model
+
+
+def _create(
+    output: Path | None, program: tuple[str, ...], model: str, *, force: bool, module: bool
+) -> Path:
+    """Make the record's directory; without ``-o`` the first free default name."""
+    from placeaudit.store.writer import create_run
+
+    argv = ("-m", *program) if module else program
+    if output is not None:
+        run = output.absolute()
+        create_run(run, argv=argv, simulated=model, force=force)
+        return run
+    number = 1
+    while True:
+        name = _DEFAULT_OUTPUT if number == 1 else f"{_DEFAULT_OUTPUT}-{number}"
+        run = Path(name).absolute()
+        number += 1
+        if run.exists():
+            continue
+        try:
+            create_run(run, argv=argv, simulated=model, force=False)
+        except OutputError:
+            if run.exists():  # another process took the name in between
+                continue
+            raise
+        return run
+
+
+def _check_file(path: Path, *, force: bool) -> None:
+    """Refuse an impossible ``--html`` before the program runs, not after."""
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists already; use --force to replace it")
+    if not path.absolute().parent.is_dir():
+        raise OutputError(f"cannot write {path}: {path.parent} is no directory")
+
+
+def _relative(path: Path, here: Path) -> Path:
+    """``path`` as the user would type it from where the program was started."""
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _conclude(
+    run: Path,
+    shown: Path,
+    *,
+    own: tuple[str, ...],
+    html: Path | None,
+    force: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Print the verdict and write the report; a failure of ours is a warning, not an exit code."""
+    if quiet and html is None:
+        return
+    from placeaudit.api import load
+    from placeaudit.report.base import announce
+
+    try:
+        loaded = load(run, own=options.split(own))
+        if not quiet:
+            _print_verdict(loaded.result, shown, verbose=verbose)
+        if html is not None:
+            loaded.report(html, force=force)
+            if not quiet:
+                announce(html)
+    except PlaceauditError as error:
+        _warn(f"{error}; the record is {shown}")
+    except Exception:  # noqa: BLE001 - the program ended as it should; our bug must not change that
+        _warn(f"the record {shown} could not be analysed:")
+        traceback.print_exc()
+
+
+def _print_verdict(result: object, shown: Path, *, verbose: bool) -> None:
+    from placeaudit.report.base import Result
+    from placeaudit.report.terminal import TerminalReporter
+
+    assert isinstance(result, Result)
+    reporter = TerminalReporter.for_stream(
+        sys.stderr, limit=None if verbose else 5, next_run=str(shown), notes=verbose
+    )
+    text = reporter.render([result])
+    sys.stdout.flush()
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def _warn(message: str) -> None:
+    click.echo(f"placeaudit: {message}", err=True)

@@ -1,0 +1,74 @@
+"""What every reporter shares: its input, its protocol, and the one helper that writes files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from placeaudit.analyze.audit import Audit
+from placeaudit.errors import OutputError
+from placeaudit.model import Finding
+from placeaudit.report.summary import Summary, summarize
+from placeaudit.report.units import size
+
+__all__ = ["Reporter", "Result", "announce", "write"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One audited run as reporters read it: the facts and the findings, worst first."""
+
+    audit: Audit
+    findings: tuple[Finding, ...]
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Counts, bytes and blocked time of the run."""
+        return summarize(self.audit, self.findings)
+
+
+class Reporter(Protocol):
+    """Turns audited runs into text.  Options are given to the constructor; ``render`` is pure."""
+
+    def render(self, results: Sequence[Result]) -> str:
+        """The whole report, ending in a newline."""
+        ...
+
+
+def write(text: str, path: Path, *, force: bool = False) -> None:
+    """Write ``text`` to ``path`` as a whole or not at all.
+
+    Raises:
+        OutputError: The file exists and ``force`` is not set, or it cannot be written.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a directory; name a file")
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists already; use --force to replace it")
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        # mkstemp gives 0600; a report is read by others like any file its user makes.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def announce(path: Path) -> None:
+    """Say on stderr what was written and how large it is."""
+    print(f"placeaudit: wrote {path} ({size(path.stat().st_size)})", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,281 @@
+"""The verdict in a terminal: worst sites first, each with its line, cost and fix, then totals."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from placeaudit.model import Direction, Finding, Severity
+from placeaudit.report.base import Result
+from placeaudit.report.summary import Summary, observed
+from placeaudit.report.units import count, duration, plural, rate, size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ["TerminalReporter"]
+
+_STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+_NARROWEST, _WIDEST, _DEFAULT = 40, 110, 100
+
+
+class TerminalReporter:
+    """Renders runs for a person at a terminal.
+
+    Args:
+        width: Columns to fill.
+        color: Whether to use ANSI colours.
+        limit: How many stray findings to show a run; None for all of them.
+        notes: Show findings of severity ``info`` too, one line each.
+        next_run: The record as the user would type it, for the "next" lines; "" for none.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int = _DEFAULT,
+        color: bool = False,
+        limit: int | None = 10,
+        notes: bool = False,
+        next_run: str = "",
+    ) -> None:
+        self._width = max(_NARROWEST, min(width, _WIDEST))
+        self._color = color
+        self._limit = limit
+        self._notes = notes
+        self._next_run = next_run
+
+    @classmethod
+    def for_stream(
+        cls, stream: TextIO, *, limit: int | None = 10, notes: bool = False, next_run: str = ""
+    ) -> TerminalReporter:
+        """As wide as the terminal behind ``stream``, in colour only if it is one."""
+        from os import environ
+
+        is_terminal = stream.isatty()
+        return cls(
+            width=shutil.get_terminal_size((_DEFAULT, 24)).columns if is_terminal else _DEFAULT,
+            color=is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb",
+            limit=limit,
+            notes=notes,
+            next_run=next_run,
+        )
+
+    def render(self, results: Sequence[Result]) -> str:
+        """All runs, one below the other."""
+        from rich.console import Console
+
+        stream = io.StringIO()
+        console = Console(
+            file=stream,
+            width=self._width,
+            force_terminal=self._color,
+            color_system="standard" if self._color else None,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            legacy_windows=False,
+        )
+        for number, result in enumerate(results):
+            if number:
+                console.print()
+            self._run(console, result)
+        # rich pads lines of tables; nobody wants that in a log.
+        return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
+
+    def _run(self, console: Console, result: Result) -> None:
+        _headline(console, result)
+        strays = [finding for finding in result.findings if finding.is_stray]
+        infos = [finding for finding in result.findings if not finding.is_stray]
+        shown = strays[: self._limit]
+        for number, finding in enumerate(shown, 1):
+            console.print()
+            _finding(console, number, finding, result)
+        if len(strays) > len(shown):
+            console.print()
+            left = strays[len(shown) :]
+            console.print(
+                f"… and {plural(len(left), 'more finding')} of smaller cost:"
+                f" {', '.join(sorted({finding.rule for finding in left}))} (-v shows all)",
+                style="dim",
+            )
+        if infos:
+            console.print()
+            self._infos(console, infos)
+        if observed(result.audit):
+            console.print()
+            console.print(_totals(result.summary))
+            _blocked(console, result.summary)
+        _quality(console, result)
+        self._next(console, result)
+
+    def _infos(self, console: Console, infos: Sequence[Finding]) -> None:
+        if not self._notes:
+            console.print(
+                f"{plural(len(infos), 'note')} that call for nothing (-v shows them)", style="dim"
+            )
+            return
+        console.print("Worth knowing, not stray:", style="bold")
+        for finding in infos:
+            console.print(
+                f"  {finding.rule} {finding.name}  {_place(finding)}  {_cost(finding)}",
+                style="cyan",
+                soft_wrap=False,
+            )
+
+    def _next(self, console: Console, result: Result) -> None:
+        if not self._next_run:
+            return
+        console.print()
+        if not observed(result.audit):
+            console.print("next: run the same command with --simulate cuda", style="bold")
+            return
+        strays = [finding for finding in result.findings if finding.is_stray]
+        steps = [f"placeaudit report {self._next_run}"]
+        if strays:
+            steps.append(f"placeaudit explain {strays[0].rule}")
+        console.print(f"next: {steps[0]}", style="bold")
+        for step in steps[1:]:
+            console.print(f"      {step}", style="bold")
+
+
+def _headline(console: Console, result: Result) -> None:
+    """What ran, on which devices, and the verdict in one sentence."""
+    meta, summary = result.audit.meta, result.summary
+    what = " ".join(Path(word).name if i == 0 else word for i, word in enumerate(meta.argv[:2]))
+    parts = [f"placeaudit: {what}"]
+    if summary.devices:
+        parts.append(", ".join(summary.devices) + (" simulated" if meta.simulated else ""))
+    if summary.steps:
+        parts.append(f"{plural(summary.steps, 'step')} ({summary.steps_how})")
+    parts.append(duration(summary.duration_s))
+    console.print(" · ".join(parts), style="bold")
+    if not observed(result.audit):
+        console.print(
+            "Nothing could be observed: there is no accelerator here, so no tensor was copied to"
+            " or from one. This is no clean bill. Simulate a device with --simulate cuda.",
+            style="yellow",
+        )
+    elif summary.strays:
+        lines = len({(f.file, f.line) for f in result.findings if f.is_stray})
+        console.print(
+            f"{plural(summary.strays, 'finding')} at {plural(lines, 'line')}:"
+            " copies or waits that could go.",
+            style="yellow",
+        )
+    else:
+        console.print("No stray copy and no needless wait was found.", style="green")
+
+
+def _finding(console: Console, number: int, finding: Finding, result: Result) -> None:
+    """One finding: its rule and place, the source line, the cost, the message and the fix."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    head = Text(f"{number:>2} ")
+    head.append(f"{finding.rule} {finding.name}", style=_STYLE[finding.severity])
+    head.append(f"  {finding.severity}, {finding.certainty}", style="dim")
+    console.print(head)
+    console.print(Padding(Text(_place(finding), style="bold"), (0, 0, 0, 3)))
+    line = _source_line(result, finding.file, finding.line)
+    if line:
+        text = Text(f"{finding.line:>5} │ {line}", no_wrap=True, overflow="ellipsis")
+        console.print(Padding(text, (0, 0, 0, 3)))
+    console.print(Padding(Text(finding.message), (0, 0, 0, 3)))
+    console.print(Padding(Text(_cost(finding)), (0, 0, 0, 3)))
+    for what, frame in finding.related:
+        console.print(
+            Padding(Text(f"{what}: {_short(frame.file)}:{frame.line}", style="dim"), (0, 0, 0, 3))
+        )
+    fix = Text("fix: ", style="green")
+    fix.append(finding.fix, style="default")
+    console.print(Padding(fix, (0, 0, 0, 3)))
+
+
+def _cost(finding: Finding) -> str:
+    """How often, how many bytes, how long the host waited, what a fix saves."""
+    parts = [f"{count(finding.count)}×"]
+    often = rate(finding.per_step)
+    if often:
+        parts.append(often)
+    if finding.src and finding.dst:
+        parts.append(f"{finding.src} → {finding.dst}")
+    if finding.bytes:
+        parts.append(size(finding.bytes))
+    if finding.blocked_s is not None:
+        blocked = duration(finding.blocked_s)
+        parts.append(f"host blocked {blocked} ({finding.blocked_basis})")
+    if finding.estimate is not None:
+        upto = "at most " if finding.estimate.is_bound else ""
+        saved = f"saves {upto}{duration(finding.estimate.saved_s)} a step"
+        if finding.estimate.ratio is not None:
+            saved += f" ({finding.estimate.ratio:.1%})"
+        parts.append(saved)
+    if finding.library:
+        parts.append(f"made by {finding.library}")
+    return " · ".join(parts)
+
+
+def _totals(summary: Summary) -> Table:
+    """Bytes and copies by direction."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("direction")
+    for name in ("copies", "bytes", "bytes a step"):
+        table.add_column(name, justify="right")
+    labels = {
+        Direction.H2D: "host to device",
+        Direction.D2H: "device to host",
+        Direction.D2D: "between devices",
+    }
+    for direction, label in labels.items():
+        traffic = summary.traffic(direction)
+        if not traffic.count and direction is Direction.D2D:
+            continue
+        a_step = size(traffic.bytes / summary.steps) if summary.steps else "–"
+        table.add_row(label, count(traffic.count), size(traffic.bytes), a_step)
+    return table
+
+
+def _blocked(console: Console, summary: Summary) -> None:
+    if summary.blocked_s is None:
+        return
+    console.print(
+        f"The host waited {plural(summary.waits, 'time')},"
+        f" {duration(summary.blocked_s)} in all ({summary.basis})."
+    )
+
+
+def _quality(console: Console, result: Result) -> None:
+    """What the record says about itself, unless a finding says it already."""
+    said = {finding.message for finding in result.findings}
+    for note in result.audit.notes:
+        if note.text not in said:
+            console.print(f"{note.rule}: {note.text}", style="dim")
+
+
+def _place(finding: Finding) -> str:
+    place = f"{_short(finding.file)}:{finding.line}" if finding.line > 0 else _short(finding.file)
+    if finding.function and finding.function != "<module>":
+        place += f" in {finding.function}"
+    if finding.module:
+        place += f" (module {finding.module})"
+    return place
+
+
+def _short(file: str) -> str:
+    """The path from here where that is shorter to read, as editors and terminals link it."""
+    path = Path(file)
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else file
+
+
+def _source_line(result: Result, file: str, line: int) -> str:
+    lines = result.audit.sources.get(file, "").splitlines()
+    return lines[line - 1].strip() if 0 < line <= len(lines) else ""

@@ -1,0 +1,56 @@
+"""Numbers as people read them: bytes in binary units, times in SI units, grouped counts."""
+
+from __future__ import annotations
+
+__all__ = ["count", "duration", "plural", "rate", "size"]
+
+_BYTES_A_UNIT = 1024
+_SHORT = 10
+_LONG = 100
+
+
+def _significant(value: float) -> str:
+    """Three significant digits, without trailing zeros."""
+    if value >= _LONG:
+        return f"{value:.0f}"
+    text = f"{value:.1f}" if value >= _SHORT else f"{value:.2f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def size(number: float) -> str:
+    """``1536`` as ``"1.5 KiB"``."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(number) < _BYTES_A_UNIT:
+            return f"{_significant(number)} {unit}"
+        number /= _BYTES_A_UNIT
+    return f"{_significant(number)} TiB"
+
+
+def duration(seconds: float) -> str:
+    """``0.00042`` as ``"420 µs"``; minutes from two on."""
+    if seconds >= 2 * 60:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes} min {rest} s"
+    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if seconds >= scale:
+            return f"{_significant(seconds / scale)} {unit}"
+    return f"{seconds * 1e9:.0f} ns" if seconds else "0 s"
+
+
+def count(number: int) -> str:
+    """``12345`` as ``"12,345"``."""
+    return f"{number:,}"
+
+
+def plural(number: int, noun: str, many: str = "") -> str:
+    """``(2, "copy", "copies")`` as ``"2 copies"``."""
+    return f"{count(number)} {noun if number == 1 else many or noun + 's'}"
+
+
+def rate(per_step: float | None) -> str:
+    """``1.0`` as ``"1 a step"``, ``0.1`` as ``"once in 10 steps"``; "" where no step is known."""
+    if per_step is None or per_step <= 0:
+        return ""
+    if per_step <= 0.5:  # noqa: PLR2004 - from here on "once in N steps" reads better
+        return f"once in {round(1 / per_step):,} steps"
+    return f"{_significant(per_step)} a step"
