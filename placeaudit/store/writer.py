@@ -229,6 +229,10 @@ class RecordWriter:
         self._started = True
         self._start_thread()
 
+    def start_lazily(self) -> None:
+        """As :meth:`start`, but at the first event: a process without one leaves nothing."""
+        self._started = True
+
     def touch(self) -> None:
         """Make sure that a flush thread runs: a forked child starts it at its first event."""
         if self._thread is None and self._started and not self._closed:

@@ -1,0 +1,184 @@
+"""Which sources are used in this process, which are not, and why (PA903).
+
+A source arms itself when its framework gets imported: a Torch program never loads another one.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import os
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, Final, Protocol
+
+from placeaudit.errors import PlaceauditError
+from placeaudit.record.sites import Sites
+from placeaudit.store.writer import RecordWriter
+
+__all__ = ["SIMULATE_VARIABLE", "Backends", "Source"]
+
+#: Environment variable with the specification of the simulated device, for child processes.
+SIMULATE_VARIABLE: Final = "PLACEAUDIT_SIMULATE"
+
+
+class Source(Protocol):
+    """Something that records events of one framework."""
+
+    def arm(self) -> None:
+        """Begin; harmless where it has begun."""
+
+    def disarm(self) -> None:
+        """Undo everything."""
+
+    def note_if_unused(self) -> None:
+        """At the end of the run: note why nothing was seen, where nothing was."""
+
+    def after_fork(self) -> None:
+        """In a forked child: forget what belongs to the parent."""
+
+    def is_loader_worker(self) -> bool:
+        """Whether this process loads data for another."""
+
+    def mark_step(self) -> None:
+        """The program says that a step ends."""
+
+
+class Backends:
+    """The sources of one session."""
+
+    def __init__(self, writer: RecordWriter, sites: Sites, *, simulate: bool = False) -> None:
+        self._writer = writer
+        self._sites = sites
+        self._simulate = simulate
+        self._sources: list[Source] = []
+        self._hook: _ImportHook | None = None
+
+    def arm(self) -> None:
+        """Arm what is imported already and wait for the import of what is not."""
+        if "torch" in sys.modules and hasattr(sys.modules["torch"], "library"):
+            self._arm_torch()
+        else:
+            self._hook = _ImportHook("torch", self._arm_torch)
+            self._hook.install()
+
+    def rearm(self) -> None:
+        """Look again: a simulated device was installed or is gone."""
+        for source in self._sources:
+            source.arm()
+
+    def disarm(self) -> None:
+        """Undo everything, the latest first."""
+        if self._hook is not None:
+            self._hook.remove()
+        for source in reversed(self._sources):
+            source.note_if_unused()
+            source.disarm()
+        if not self._sources:
+            self._writer.note("PA903", "torch was never imported: there was nothing to record")
+        self._sources.clear()
+
+    def after_fork(self) -> None:
+        """In a forked child."""
+        for source in self._sources:
+            source.after_fork()
+
+    def is_loader_worker(self) -> bool:
+        """Whether this process loads data for another."""
+        return any(source.is_loader_worker() for source in self._sources)
+
+    def mark_step(self) -> None:
+        """The program says that a step ends."""
+        for source in self._sources:
+            source.mark_step()
+
+    def _arm_torch(self) -> None:
+        try:
+            self._install_simulation()
+            from placeaudit.record.torch.source import TorchSource
+
+            source = TorchSource(self._writer, self._sites)
+            self._sources.append(source)
+            source.arm()
+        except Exception as error:  # noqa: BLE001  (the program runs on, unobserved, and we say so)
+            self._writer.note("PA903", f"recording torch failed to start: {error!r}")
+
+    def _install_simulation(self) -> None:
+        """In a child process: the devices that the parent simulates."""
+        text = os.environ.get(SIMULATE_VARIABLE, "")
+        if not (self._simulate and text):
+            return
+        from placeaudit.simulate.spec import SimulationSpec
+        from placeaudit.simulate.torch_cuda import active, install
+
+        if active() is None:
+            try:
+                install(SimulationSpec.parse(text))
+            except PlaceauditError as error:
+                self._writer.note("PA903", f"no simulated device in this process: {error}")
+
+
+class _ImportHook:
+    """Calls ``then`` when ``name`` has been imported.
+
+    It finds the module as the other finders do and only adds to what its loader does at the end:
+    no module's spec or loader changes its type.
+    """
+
+    def __init__(self, name: str, then: Callable[[], None]) -> None:
+        self._name = name
+        self._then = then
+        self._searching = False
+
+    def install(self) -> None:
+        """Go before the other finders."""
+        sys.meta_path.insert(0, self)
+
+    def remove(self) -> None:
+        """Go away; harmless if gone."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Part of the import protocol: the other finders' spec, with our call at the end."""
+        if fullname != self._name or self._searching:
+            return None
+        self._searching = True
+        try:
+            spec = self._found(fullname, path, target)
+        finally:
+            self._searching = False
+        loader: Any = spec.loader if spec is not None else None
+        if loader is None or not hasattr(loader, "exec_module"):
+            return spec
+        run = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            del loader.exec_module
+            run(module)
+            self.remove()
+            self._then()
+
+        try:
+            loader.exec_module = exec_module
+        except AttributeError:  # a loader without a __dict__: leave it alone
+            return spec
+        return spec
+
+    @staticmethod
+    def _found(
+        fullname: str, path: Sequence[str] | None, target: ModuleType | None
+    ) -> importlib.machinery.ModuleSpec | None:
+        for finder in list(sys.meta_path):
+            find = getattr(finder, "find_spec", None)
+            spec: importlib.machinery.ModuleSpec | None = (
+                find(fullname, path, target) if find is not None else None
+            )
+            if spec is not None:
+                return spec
+        return None

@@ -1,0 +1,133 @@
+"""A recording session: owns the writer and the sources, and sees that the record gets closed."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from placeaudit.record import children
+from placeaudit.record.backends import Backends
+from placeaudit.record.sites import Sites
+from placeaudit.store.writer import RecordWriter
+
+__all__ = ["Session", "current", "mark_step"]
+
+
+class _Running:
+    """The session of this process."""
+
+    session: Session | None = None
+
+
+class Session:
+    """Records this process until :meth:`stop`; one at a time.
+
+    >>> session = Session.start(run)
+    >>> train()
+    >>> session.stop()
+    """
+
+    def __init__(self, run: Path, *, role: str, own: Sequence[str]) -> None:
+        self.run: Final = run
+        self._own = tuple(own)
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._stopped = False
+        self._exit_code: int | None = None
+        self._writer = RecordWriter(run, role=role)
+        self._sites = Sites(self._writer)
+        self._backends = Backends(self._writer, self._sites, simulate=role != "main")
+        self._undo: list[Callable[[], None]] = []
+
+    @classmethod
+    def start(cls, run: Path, *, role: str = "main", own: Sequence[str] = ()) -> Session:
+        """Begin to record into the run directory ``run`` (see ``create_run``).
+
+        ``role`` is what this process is in the run; ``own`` names installed packages that count
+        as the user's.  The sources arm themselves once their framework is imported.
+
+        Raises:
+            OSError: the record cannot be written.
+        """
+        if _Running.session is not None:
+            _Running.session.stop()
+        session = cls(run.absolute(), role=role, own=own)
+        if role == "main":
+            session._writer.start()
+        else:
+            session._writer.start_lazily()
+        _Running.session = session
+        session._watch_the_end()
+        session._undo.append(children.follow(session, session.run, own=session._own))
+        session._backends.arm()
+        return session
+
+    def stop(self, *, exit_code: int | None = None) -> None:
+        """Undo every patch, write what is left and close the record.  Idempotent."""
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+            self._backends.disarm()
+            for undo in reversed(self._undo):
+                undo()
+            self._undo.clear()
+            if _Running.session is self:
+                _Running.session = None
+            if exit_code is None:
+                exit_code = self._exit_code
+            self._set_role()
+            self._writer.close(exit_code=exit_code)
+
+    def rearm(self) -> None:
+        """Look for accelerators again, after a simulated device was installed."""
+        self._backends.rearm()
+
+    def mark_step(self) -> None:
+        """The program says that a step ends here."""
+        self._backends.mark_step()
+
+    def after_fork(self) -> None:
+        """In a forked child: from here on this is another process with its own record."""
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._writer.after_fork("fork")
+        self._sites.forget()
+        self._backends.after_fork()
+
+    def close_child(self) -> None:
+        """At the end of a child that ``multiprocessing`` made: no ``atexit`` runs there."""
+        self._set_role()
+        self._writer.close(exit_code=None)
+
+    def _set_role(self) -> None:
+        if self._writer.role == "fork" and self._backends.is_loader_worker():
+            self._writer.role = "loader"
+
+    def _watch_the_end(self) -> None:
+        """Close the record when the interpreter ends.
+
+        No signal handler: one in Python would keep a program that is busy in C from dying of
+        SIGTERM at once.  A killed process keeps what was flushed, at most half a second old.
+        """
+        atexit.register(self._at_exit)
+        self._undo.append(lambda: atexit.unregister(self._at_exit))
+
+    def _at_exit(self) -> None:
+        self.stop()
+
+
+def current() -> Session | None:
+    """The session that records this process, if one does."""
+    return _Running.session
+
+
+def mark_step() -> None:
+    """Mark the end of a step, where steps cannot be told; nothing without a session."""
+    session = _Running.session
+    if session is not None:
+        session.mark_step()

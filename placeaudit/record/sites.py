@@ -1,0 +1,235 @@
+"""Interned call stacks: where an event came from, for about a microsecond an event.
+
+An event's stack is the chain of ``(code object, instruction)`` pairs.  Only the first time a chain
+is seen are its frames turned into file, function, line and columns.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import os
+import sysconfig
+import threading
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Final
+
+from placeaudit.model import Frame
+from placeaudit.store.writer import RecordWriter
+
+__all__ = ["Sites", "hide_outward_of", "package_of"]
+
+#: Frames kept of one stack, innermost first: a runaway recursion must not fill the record.
+MAX_DEPTH: Final = 128
+#: Distinct stacks of one process; above, events are recorded without one, and the record says so.
+MAX_STACKS: Final = 100_000
+#: A source file above this many bytes is not copied into the record.
+MAX_SOURCE_BYTES: Final = 1 << 20
+
+_ROOT: Final = str(Path(__file__).resolve().parent.parent) + os.sep
+#: Files whose frames run *below* the operation the user called: kernels, and the simulated
+#: device's own work.  What is called from there is no site of its own.
+_KERNELS: Final = tuple(
+    _ROOT + part
+    for part in (
+        "simulate" + os.sep,
+        str(Path("record", "torch", "copies.py")),
+        str(Path("record", "torch", "waits.py")),
+        str(Path("record", "torch", "kernels.py")),
+    )
+)
+_STDLIB: Final = tuple(
+    {os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "platstdlib")}
+    | {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")}
+)
+_INSTALLED: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+#: Code objects that run the user's program: they and everything that called them is not shown.
+_bases: Final[set[CodeType]] = set()
+
+
+def hide_outward_of(code: CodeType) -> None:
+    """Cut stacks at frames of ``code``, itself included: what started the user's program."""
+    _bases.add(code)
+
+
+def package_of(file: str) -> str:
+    """The installed package of ``file``, "<stdlib>", "placeaudit", or "" for the user's code."""
+    if file.startswith(_ROOT):
+        return "placeaudit"
+    for mark in _INSTALLED:
+        at = file.rfind(mark)
+        if at >= 0:
+            return file[at + len(mark) :].split(os.sep, 1)[0].removesuffix(".py")
+    if file.startswith(("<frozen ", *_STDLIB)):
+        return "<stdlib>"
+    if file.startswith("<eval_with_key>"):
+        return "torch"  # code that torch.fx generated
+    return ""
+
+
+class _Resolved:
+    """What is known of one interned chain of frames."""
+
+    __slots__ = ("has_user", "stack")
+
+    def __init__(self, stack: int, *, has_user: bool) -> None:
+        self.stack = stack
+        self.has_user = has_user
+
+
+_NOTHING: Final = _Resolved(-1, has_user=False)
+
+
+class Sites:
+    """Interns the call stacks of one process into the tables ``frames`` and ``stacks``."""
+
+    def __init__(self, writer: RecordWriter) -> None:
+        self._writer = writer
+        self._lock = threading.Lock()
+        self._chains: dict[tuple[int, ...], _Resolved] = {}
+        self._stacks: dict[tuple[int, ...], int] = {}
+        self._frames: dict[tuple[int, int], tuple[int, Frame]] = {}
+        self._rows: dict[Frame, int] = {}
+        self._codes: dict[int, CodeType] = {}
+        self._packages: dict[str, tuple[str, str]] = {}
+        self._sources: dict[str, bool] = {}
+        self._full = False
+        writer.before_flush.append(self._write_sources)
+
+    def forget(self) -> None:
+        """In a forked child: ids start again from 0."""
+        self._lock = threading.Lock()
+        for cache in (self._chains, self._stacks, self._frames, self._rows, self._sources):
+            cache.clear()
+        self._full = False
+
+    def capture(self, frame: FrameType | None) -> int:
+        """The id of the stack from ``frame`` outward; -1 where it holds no frame to show."""
+        return self._chain(frame, None).stack
+
+    def capture_within(self, frame: FrameType | None, end: CodeType) -> int:
+        """The id of the part inside ``end``'s frame if the user's code runs there, else -1."""
+        resolved = self._chain(frame, end)
+        return resolved.stack if resolved.has_user else -1
+
+    def _chain(self, frame: FrameType | None, end: CodeType | None) -> _Resolved:
+        first = frame
+        key: list[int] = []
+        add = key.append
+        depth = MAX_DEPTH
+        while frame is not None and depth:
+            code = frame.f_code
+            if code is end:
+                break
+            # By identity: code objects compare by value, and equal ones may stand in two files.
+            # Those of known chains are kept alive, so an address is never another code's.
+            add(id(code))
+            add(frame.f_lasti)
+            frame = frame.f_back
+            depth -= 1
+        known = self._chains.get(tuple(key))
+        return known if known is not None else self._resolve(tuple(key), first)
+
+    def _resolve(self, key: tuple[int, ...], frame: FrameType | None) -> _Resolved:
+        with self._lock:
+            if len(self._chains) >= MAX_STACKS:
+                if not self._full:
+                    self._full = True
+                    self._writer.note(
+                        "PA903", f"more than {MAX_STACKS} call stacks: later ones have no place"
+                    )
+                return _NOTHING
+            frames: list[tuple[int, Frame]] = []
+            for _ in range(len(key) // 2):
+                assert frame is not None
+                if frame.f_code in _bases:
+                    break
+                frames.append(self._frame(frame.f_code, frame.f_lasti))
+                frame = frame.f_back
+            shown = _shown(frames)
+            resolved = _NOTHING
+            if shown:
+                ids = tuple(number for number, _ in shown)
+                user = any(not f.package for _, f in shown)
+                resolved = _Resolved(self._stack(ids), has_user=user)
+            self._chains[key] = resolved
+            return resolved
+
+    def _stack(self, frames: tuple[int, ...]) -> int:
+        known = self._stacks.get(frames)
+        if known is None:
+            known = self._stacks[frames] = len(self._stacks)
+            self._writer.rows("stacks").append((list(frames),))
+            self._writer.touch()
+        return known
+
+    def _frame(self, code: CodeType, lasti: int) -> tuple[int, Frame]:
+        known = self._frames.get((id(code), lasti))
+        if known is not None:
+            return known
+        self._codes[id(code)] = code
+        frame = self._describe(code, lasti)
+        number = -1
+        if frame.package != "placeaudit":
+            number = self._rows.get(frame, -1)
+            if number < 0:
+                number = self._rows[frame] = len(self._rows)
+                self._writer.rows("frames").append(
+                    (
+                        frame.file, frame.function, frame.line, frame.end_line,
+                        frame.col, frame.end_col, frame.package,
+                    )
+                )  # fmt: skip
+            if not frame.package:
+                self._sources.setdefault(frame.file, False)
+        self._frames[id(code), lasti] = (number, frame)
+        return number, frame
+
+    def _describe(self, code: CodeType, lasti: int) -> Frame:
+        known = self._packages.get(code.co_filename)
+        if known is None:
+            name = code.co_filename
+            file = name if name.startswith("<") else os.path.abspath(name)  # noqa: PTH100  (keeps symbolic links)
+            # A name with a lone surrogate (undecodable) has no UTF-8 form to store.
+            file = file.encode("utf-8", "backslashreplace").decode("utf-8")
+            known = self._packages[name] = (file, package_of(file))
+        file, package = known
+        position = next(itertools.islice(code.co_positions(), max(lasti, 0) // 2, None), None)
+        line, end_line, col, end_col = position or (None, None, None, None)
+        return Frame(
+            file=file,
+            function=code.co_qualname,
+            line=_known(line if line is not None else code.co_firstlineno),
+            end_line=_known(end_line),
+            col=_known(col),
+            end_col=_known(end_col),
+            package=package,
+        )
+
+    def _write_sources(self) -> None:
+        """Copy the user's files into the record, once each, when their frames are flushed."""
+        for file, written in list(self._sources.items()):
+            if written:
+                continue
+            self._sources[file] = True
+            text = "".join(linecache.getlines(file))
+            if text and len(text) < MAX_SOURCE_BYTES:
+                clean = text.encode("utf-8", "backslashreplace").decode("utf-8")
+                self._writer.rows("sources").append((file, clean))
+
+
+def _known(number: int | None) -> int:
+    return -1 if number is None else number
+
+
+def _shown(frames: list[tuple[int, Frame]]) -> list[tuple[int, Frame]]:
+    """``frames`` without ours, and without what runs below a kernel of ours."""
+    inner = 0
+    for index, (_, frame) in enumerate(frames):
+        if not frame.package:
+            break
+        if frame.file.startswith(_KERNELS):
+            inner = index + 1
+    return [pair for pair in frames[inner:] if pair[1].package != "placeaudit"]

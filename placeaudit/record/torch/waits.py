@@ -1,0 +1,149 @@
+"""Host waits: Python kernels before the operations whose result the host must see to go on.
+
+``_local_scalar_dense`` (``.item()``, ``float()``, ``if tensor:``) moves a value to the host and is
+recorded as a copy; the others as waits.  Explicit synchronisation is Python's: see ``patches``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from placeaudit.model import HashKind
+from placeaudit.record.clock import now_ns
+from placeaudit.record.torch.context import ThreadState, TorchContext
+from placeaudit.record.torch.copies import PassOn, version_of
+
+__all__ = ["WAITING", "scalar_kernel", "wait_kernel"]
+
+
+def _always(args: tuple[Any, ...], _kwargs: dict[str, Any]) -> bool:
+    return bool(args[0].numel())
+
+
+def _without_size(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    given = kwargs.get("output_size", args[1] if len(args) > 1 else None)
+    return given is None and bool(args[0].numel())
+
+
+def _same_shape(args: tuple[Any, ...], _kwargs: dict[str, Any]) -> bool:
+    """``equal`` looks at the values only where the shapes agree and the tensors differ."""
+    left, right = args[:2]
+    return left is not right and left.shape == right.shape and bool(left.numel())
+
+
+#: Operator -> whether a call with these arguments waits.
+WAITING: Final[dict[str, Callable[[tuple[Any, ...], dict[str, Any]], bool]]] = {
+    "nonzero": _always,
+    "masked_select": _always,
+    "_unique2": _always,
+    "unique_dim": _always,
+    "unique_consecutive": _always,
+    "repeat_interleave.Tensor": _without_size,
+    "equal": _same_shape,
+}
+
+
+def wait_kernel(context: TorchContext, name: str, pass_on: PassOn) -> Callable[..., Any]:
+    """The kernel that records a call of the waiting operator ``name`` and passes it on."""
+    waits = WAITING[name]
+    cause = name.partition(".")[0]
+
+    def operation(keyset: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            state = context.state()
+            recorded = not state.waiting and waits(args, kwargs)
+            where = (
+                context.where(sys._getframe().f_back, state, in_graph=args[0].requires_grad)
+                if recorded
+                else None
+            )
+        except Exception as error:  # noqa: BLE001  (our failure is not the program's)
+            context.failed(error)
+            where = None
+        if where is None:
+            return pass_on(keyset, *args, **kwargs)
+        state.waiting += 1
+        start = now_ns()
+        try:
+            result = pass_on(keyset, *args, **kwargs)
+        finally:
+            state.waiting -= 1
+        end = now_ns()
+        try:
+            index = args[0].get_device()
+            context.add_wait(
+                (start, end - start, context.operation(cause), context.device(index), *where)
+            )
+            context.waited(state, index)
+        except Exception as error:  # noqa: BLE001
+            context.failed(error)
+        return result
+
+    return operation
+
+
+def scalar_kernel(context: TorchContext, pass_on: PassOn) -> Callable[..., Any]:
+    """The kernel that records a scalar read as a copy of one element to the host."""
+
+    def _local_scalar_dense(keyset: Any, source: Any) -> Any:
+        try:
+            state = context.state()
+            where = (
+                None
+                if state.waiting
+                else context.where(sys._getframe().f_back, state, in_graph=False)
+            )
+        except Exception as error:  # noqa: BLE001
+            context.failed(error)
+            where = None
+        if where is None:
+            return pass_on(keyset, source)
+        start = now_ns()
+        result = pass_on(keyset, source)
+        end = now_ns()
+        try:
+            _add_scalar(context, state, source, where, start, end)
+        except Exception as error:  # noqa: BLE001
+            context.failed(error)
+        return result
+
+    return _local_scalar_dense
+
+
+def _add_scalar(  # noqa: PLR0917  (called once a read: keywords would cost)
+    context: TorchContext,
+    state: ThreadState,
+    source: Any,
+    where: tuple[int, ...],
+    start: int,
+    end: int,
+) -> None:
+    index = source.get_device()
+    dtype = context.dtype(source.dtype)
+    context.add_copy(
+        (
+            start,
+            end - start,
+            context.device(index),
+            context.device(-1),
+            source.itemsize,
+            dtype,
+            dtype,
+            context.shape(source.shape),
+            False,
+            False,
+            True,
+            context.storages.number(source),
+            -1,
+            version_of(source),
+            -1,
+            0,
+            int(HashKind.NONE),
+            context.operation("_local_scalar_dense"),
+            -1,
+            *where,
+        )
+    )
+    context.waited(state, index)
