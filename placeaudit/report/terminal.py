@@ -6,6 +6,7 @@ import io
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, TextIO
 
 from placeaudit.model import Direction, Finding, Severity
@@ -15,7 +16,9 @@ from placeaudit.report.units import count, duration, plural, rate, size
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.padding import Padding
     from rich.table import Table
+    from rich.text import Text
 
 __all__ = ["TerminalReporter"]
 
@@ -116,16 +119,15 @@ class TerminalReporter:
     def _infos(self, console: Console, infos: Sequence[Finding]) -> None:
         if not self._notes:
             console.print(
-                f"{plural(len(infos), 'note')} that call for nothing (-v shows them)", style="dim"
+                f"{plural(len(infos), 'more finding')} of severity info, not stray (see -v)",
+                style="dim",
             )
             return
         console.print("Worth knowing, not stray:", style="bold")
         for finding in infos:
-            console.print(
-                f"  {finding.rule} {finding.name}  {_place(finding)}  {_cost(finding)}",
-                style="cyan",
-                soft_wrap=False,
-            )
+            head = f"{finding.rule} {finding.name}  {_place(finding)}"
+            console.print(_indented(head, style=_STYLE[Severity.INFO]))
+            console.print(_indented(_cost(finding), 5))
 
     def _next(self, console: Console, result: Result) -> None:
         if not self._next_run:
@@ -146,8 +148,7 @@ class TerminalReporter:
 def _headline(console: Console, result: Result) -> None:
     """What ran, on which devices, and the verdict in one sentence."""
     meta, summary = result.audit.meta, result.summary
-    what = " ".join(Path(word).name if i == 0 else word for i, word in enumerate(meta.argv[:2]))
-    parts = [f"placeaudit: {what}"]
+    parts = [f"placeaudit: {shorten(' '.join(meta.argv), 60, placeholder=' …')}"]
     if summary.devices:
         parts.append(", ".join(summary.devices) + (" simulated" if meta.simulated else ""))
     if summary.steps:
@@ -173,27 +174,32 @@ def _headline(console: Console, result: Result) -> None:
 
 def _finding(console: Console, number: int, finding: Finding, result: Result) -> None:
     """One finding: its rule and place, the source line, the cost, the message and the fix."""
-    from rich.padding import Padding
     from rich.text import Text
 
     head = Text(f"{number:>2} ")
     head.append(f"{finding.rule} {finding.name}", style=_STYLE[finding.severity])
     head.append(f"  {finding.severity}, {finding.certainty}", style="dim")
     console.print(head)
-    console.print(Padding(Text(_place(finding), style="bold"), (0, 0, 0, 3)))
+    console.print(_indented(_place(finding), style="bold"))
     line = _source_line(result, finding.file, finding.line)
     if line:
         text = Text(f"{finding.line:>5} │ {line}", no_wrap=True, overflow="ellipsis")
-        console.print(Padding(text, (0, 0, 0, 3)))
-    console.print(Padding(Text(finding.message), (0, 0, 0, 3)))
-    console.print(Padding(Text(_cost(finding)), (0, 0, 0, 3)))
+        console.print(_indented(text))
+    console.print(_indented(finding.message))
+    console.print(_indented(_cost(finding)))
     for what, frame in finding.related:
-        console.print(
-            Padding(Text(f"{what}: {_short(frame.file)}:{frame.line}", style="dim"), (0, 0, 0, 3))
-        )
+        console.print(_indented(f"{what}: {_short(frame.file)}:{frame.line}", style="dim"))
     fix = Text("fix: ", style="green")
     fix.append(finding.fix, style="default")
-    console.print(Padding(fix, (0, 0, 0, 3)))
+    console.print(_indented(fix))
+
+
+def _indented(text: str | Text, columns: int = 3, *, style: str = "") -> Padding:
+    """A paragraph whose every line starts in the same column."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    return Padding(Text(text, style=style) if isinstance(text, str) else text, (0, 0, 0, columns))
 
 
 def _cost(finding: Finding) -> str:

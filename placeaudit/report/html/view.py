@@ -1,0 +1,192 @@
+"""What the page's template shows of a run: plain dictionaries of text and numbers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from placeaudit.errors import UsageError
+from placeaudit.model import Finding
+from placeaudit.report.base import Result
+from placeaudit.report.summary import observed
+from placeaudit.report.units import count, duration, plural, rate, size
+from placeaudit.rules.registry import find
+
+__all__ = ["rule_docs", "run_view", "short_path"]
+
+#: Lines of source shown before and after the line of a finding.
+_CONTEXT = 2
+
+
+def run_view(result: Result, *, limit: int) -> dict[str, Any]:
+    """Everything the template needs for one run but its charts."""
+    meta, summary = result.audit.meta, result.summary
+    shown = result.findings[:limit]
+    started = datetime.fromtimestamp(meta.started_unix_s, UTC)
+    return {
+        "program": Path(meta.argv[0]).name if meta.argv else Path(meta.path).name,
+        "command": " ".join(meta.argv),
+        "path": meta.path,
+        "cwd": meta.cwd,
+        "started": started.strftime("%Y-%m-%d %H:%M UTC"),
+        "duration": duration(summary.duration_s),
+        "devices": ", ".join(summary.devices),
+        "simulated": meta.simulated,
+        "exit_code": meta.exit_code,
+        "versions": [f"{name} {version}" for name, version in sorted(meta.versions.items())],
+        "processes": list(meta.processes),
+        "observed": observed(result.audit),
+        "verdict": _verdict(result),
+        "state": _state(result),
+        "steps": plural(summary.steps, "step") if summary.steps else "",
+        "steps_how": summary.steps_how,
+        "summary": summary,
+        "tiles": _tiles(result),
+        "findings": [_finding(result, finding) for finding in shown],
+        "findings_left": len(result.findings) - len(shown),
+        "notes": [
+            {
+                "rule": note.rule,
+                "text": note.text,
+                "place": f"{short_path(note.frame.file, meta.cwd)}:{note.frame.line}"
+                if note.frame
+                else "",
+            }
+            for note in result.audit.notes
+        ],
+    }
+
+
+def rule_docs(results: Sequence[Result]) -> dict[str, str]:
+    """The documentation of each rule that found something."""
+    docs: dict[str, str] = {}
+    for code in sorted({finding.rule for result in results for finding in result.findings}):
+        try:
+            docs[code] = inspect.getdoc(find(code)) or ""
+        except UsageError:  # a record judged by rules that this version does not have
+            continue
+    return docs
+
+
+def short_path(file: str, cwd: str) -> str:
+    """The path from the program's working directory, where it lies below it."""
+    return file.removeprefix(cwd.rstrip("/") + "/") if cwd else file
+
+
+def _state(result: Result) -> str:
+    if not observed(result.audit):
+        return "unknown"
+    summary = result.summary
+    return "error" if summary.errors else "warning" if summary.warnings else "clean"
+
+
+def _verdict(result: Result) -> str:
+    summary = result.summary
+    if not observed(result.audit):
+        return (
+            "Nothing could be observed: there was no accelerator, so no tensor was copied to or"
+            " from one. This is no clean bill."
+        )
+    if not summary.strays:
+        return "No stray copy and no needless wait was found."
+    lines = len({(f.file, f.line) for f in result.findings if f.is_stray})
+    return (
+        f"{plural(summary.strays, 'finding')} at {plural(lines, 'line')}:"
+        " copies or waits that could go."
+    )
+
+
+def _tiles(result: Result) -> list[dict[str, str]]:
+    """The figures below the verdict."""
+    summary = result.summary
+    tiles = []
+    for label, traffic in (
+        ("Host → device", summary.h2d),
+        ("Device → host", summary.d2h),
+        ("Between devices", summary.d2d),
+    ):
+        detail = plural(traffic.count, "copy", "copies")
+        if summary.steps and traffic.count:
+            detail += f", {size(traffic.bytes / summary.steps)} a step"
+        tiles.append({"label": label, "value": size(traffic.bytes), "detail": detail})
+    blocked = "not measured" if summary.blocked_s is None else duration(summary.blocked_s)
+    detail = f"{plural(summary.waits, 'wait')}, {summary.basis}"
+    tiles.append({"label": "Host waited", "value": blocked, "detail": detail})
+    return tiles
+
+
+def _finding(result: Result, finding: Finding) -> dict[str, Any]:
+    cwd = result.audit.meta.cwd
+    return {
+        "finding": finding,
+        "severity": finding.severity.value,
+        "certainty": finding.certainty.value,
+        "place": f"{short_path(finding.file, cwd)}:{finding.line}",
+        "scope": finding.function if finding.function != "<module>" else "",
+        "excerpt": _excerpt(result, finding),
+        "facts": _facts(finding),
+        "related": [
+            {
+                "text": text,
+                "place": f"{short_path(frame.file, cwd)}:{frame.line}",
+                "line": source_line(result, frame.file, frame.line),
+            }
+            for text, frame in finding.related
+        ],
+        "search": "\n".join(_searched(finding)).lower(),
+    }
+
+
+def _searched(finding: Finding) -> tuple[str, ...]:
+    """What the page's search box looks in."""
+    return finding.rule, finding.name, finding.file, finding.function, finding.message
+
+
+def _facts(finding: Finding) -> list[tuple[str, str]]:
+    """Label and value of every figure that the finding has."""
+    facts = [("occurrences", f"{count(finding.count)}")]
+    often = rate(finding.per_step)
+    if often:
+        facts.append(("rate", often))
+    if finding.src and finding.dst:
+        facts.append(("direction", f"{finding.src} → {finding.dst}"))
+    if finding.bytes:
+        facts.append(("bytes", size(finding.bytes)))
+    if finding.blocked_s is not None:
+        facts.append(("host blocked", f"{duration(finding.blocked_s)} ({finding.blocked_basis})"))
+    if finding.estimate is not None:
+        bound = "at most " if finding.estimate.is_bound else ""
+        facts.append(
+            (
+                "a fix saves",
+                f"{bound}{duration(finding.estimate.saved_s)} a step ({finding.estimate.basis})",
+            )
+        )
+    facts.append(("phase", finding.phase))
+    if finding.module:
+        facts.append(("module", finding.module))
+    if finding.library:
+        facts.append(("made by", finding.library))
+    return facts
+
+
+def _excerpt(result: Result, finding: Finding) -> list[dict[str, Any]]:
+    """The lines around a finding: number, text, whether it is the finding's own."""
+    lines = result.audit.sources.get(finding.file, "").splitlines()
+    if not 0 < finding.line <= len(lines):
+        return []
+    last = max(finding.line, finding.end_line)
+    first = max(1, finding.line - _CONTEXT)
+    return [
+        {"number": n, "text": lines[n - 1], "own": finding.line <= n <= last}
+        for n in range(first, min(len(lines), last + _CONTEXT) + 1)
+    ]
+
+
+def source_line(result: Result, file: str, line: int) -> str:
+    """The recorded source line, stripped; "" where it is not known."""
+    lines = result.audit.sources.get(file, "").splitlines()
+    return lines[line - 1].strip() if 0 < line <= len(lines) else ""

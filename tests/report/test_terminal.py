@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Callable
+
+from placeaudit.model import Finding
+from placeaudit.report.base import Result
+from placeaudit.report.terminal import TerminalReporter
+
+
+def test_a_finding_shows_its_line_cost_and_fix(gold_result: Result) -> None:
+    text = TerminalReporter().render([gold_result])
+    first = text.index("1 PA201 scalar-read  warning, proven")
+    assert first < text.index("/work/train.py:8") < text.index("8 │ total += loss.item()")
+    assert "24× · 1 a step · cuda:0 → cpu · 96 B · host blocked 12.3 ms (modelled on h100)" in text
+    assert "fix: Keep the sum on the device and read it once per epoch." in text
+    assert "downloaded here: /work/train.py:4" in text
+
+
+def test_totals_by_direction(gold_result: Result) -> None:
+    lines = TerminalReporter().render([gold_result]).splitlines()
+    rows = [line.split() for line in lines if line.startswith(("host to", "device to"))]
+    assert rows == [
+        ["host", "to", "device", "24", "24", "MiB", "1", "MiB"],
+        ["device", "to", "host", "24", "96", "B", "4", "B"],
+    ]
+
+
+def test_the_verdict_and_the_next_command(gold_result: Result) -> None:
+    text = TerminalReporter(next_run="placeaudit-run").render([gold_result])
+    assert "2 findings at 2 lines: copies or waits that could go." in text
+    assert "next: placeaudit report placeaudit-run" in text
+    assert "placeaudit explain PA201" in text
+
+
+def test_what_is_cut_is_said(gold_result: Result, make_finding: Callable[..., Finding]) -> None:
+    many = tuple(make_finding(line=i) for i in range(1, 13))
+    text = TerminalReporter(limit=10).render([dataclasses.replace(gold_result, findings=many)])
+    assert "… and 2 more findings of smaller cost: PA201 (-v shows all)" in text
+    assert "10 PA201" in text
+    assert "11 PA201" not in text
+
+
+def test_infos_are_counted_or_listed(gold_result: Result) -> None:
+    assert "1 more finding of severity info, not stray (see -v)" in TerminalReporter().render(
+        [gold_result]
+    )
+    assert "PA205 explicit-sync  /work/train.py:6" in TerminalReporter(notes=True).render(
+        [gold_result]
+    )
+
+
+def test_a_clean_run_says_so(gold_result: Result) -> None:
+    text = TerminalReporter(next_run="r").render([dataclasses.replace(gold_result, findings=())])
+    assert "No stray copy and no needless wait was found." in text
+    assert "explain" not in text
+
+
+def test_nothing_observed_is_no_clean_bill(empty_result: Result) -> None:
+    text = TerminalReporter(next_run="placeaudit-run").render([empty_result])
+    assert "Nothing could be observed" in text
+    assert "no accelerator" in text
+    assert "--simulate cuda" in text
+    assert "No stray copy" not in text
+    assert "0 B" not in text
+
+
+def test_no_colour_codes_unless_asked(gold_result: Result) -> None:
+    assert "\x1b" not in TerminalReporter().render([gold_result])
+    assert "\x1b" in TerminalReporter(color=True).render([gold_result])
+    plain = TerminalReporter.for_stream(io.StringIO()).render([gold_result])
+    assert plain == TerminalReporter().render([gold_result])
+
+
+def test_lines_fit_a_narrow_terminal(gold_result: Result) -> None:
+    text = TerminalReporter(width=60, notes=True, next_run="r").render([gold_result])
+    assert max(map(len, text.splitlines())) <= 60
+
+
+def test_markup_in_user_text_is_text(
+    gold_result: Result, make_finding: Callable[..., Finding]
+) -> None:
+    odd = make_finding(message="x[bold] = [/red] :smile:", file="/work/[red].py")
+    text = TerminalReporter().render([dataclasses.replace(gold_result, findings=(odd,))])
+    assert "x[bold] = [/red] :smile:" in text
+    assert "/work/[red].py:8" in text
