@@ -1,0 +1,1 @@
+"""Rules turn an audit into findings: one file per rule, listed in ``registry``."""

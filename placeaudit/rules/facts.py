@@ -1,0 +1,194 @@
+"""What several rules ask of an audit: groups by site, recurrence, call sites, content codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from placeaudit.analyze.audit import D2H, H2D, Audit, Copies, Ints, Waits
+from placeaudit.analyze.callsite import CallSite, call_site
+from placeaudit.analyze.source import Sources
+from placeaudit.model import HashKind, Phase, Site
+
+__all__ = ["Facts", "Group", "Recurrence", "Rows", "codes", "previous_same"]
+
+Rows = npt.NDArray[np.intp]
+T = TypeVar("T")
+
+#: Once in 10 steps or rarer is no stray.
+RARE: Final = 0.1
+#: So many turns of a loop between two steps make a line recur, be it in no step (evaluation).
+_LEAST_TURNS: Final = 4
+#: Below this, equal bytes alone prove nothing.
+TINY_BYTES: Final = 64
+#: Longer contents are not built again to see whether they are constant.
+_LARGEST_CONSTANT: Final = 1 << 26
+
+#: Little-endian bytes of 1 in each element type: ones of a mask or a weight.
+_ONES: Final = (
+    b"\x01",
+    b"\x01\x00",
+    b"\x01\x00\x00\x00",
+    b"\x01\x00\x00\x00\x00\x00\x00\x00",
+    b"\x00\x3c",
+    b"\x80\x3f",
+    b"\x00\x00\x80\x3f",
+    b"\x00\x00\x00\x00\x00\x00\xf0\x3f",
+    b"\xff",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Events of one site."""
+
+    index: int
+    site: Site
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """How often the events of one site come."""
+
+    count: int
+    #: Occurrences over all steps; None where no step can be told.
+    per_step: float | None
+    #: Steps in which it happened at all, and steps there were.
+    touched: int
+    steps: int
+    #: Mean turns of a model loop between two steps, where it is such a loop; else 0.
+    turns: float
+
+    @property
+    def in_evaluation(self) -> bool:
+        """Recurs turn by turn of a loop that calls the model, but not step by step."""
+        return self.turns >= _LEAST_TURNS and not self._stepwise
+
+    @property
+    def _stepwise(self) -> bool:
+        return self.steps == 0 or self.touched > RARE * self.steps
+
+    @property
+    def often(self) -> bool:
+        """More than once in ten steps, or in every turn of an evaluation loop."""
+        return self._stepwise or self.in_evaluation
+
+    @property
+    def words(self) -> str:
+        """For a message: "in every step", "in 3 of 40 steps", "7 times"."""
+        times = "once" if self.count == 1 else f"{self.count} times"
+        if self.in_evaluation:
+            return f"in every turn of an evaluation loop ({times})"
+        if self.steps == 0:
+            return times
+        if self.touched >= self.steps - 1:
+            return "in every step"
+        if self.touched == 1:
+            return times
+        return f"in {min(self.touched, self.steps)} of {self.steps} steps"
+
+
+def codes(*columns: npt.NDArray[Any]) -> Ints:
+    """One integer per row, equal where all ``columns`` are equal."""
+    combined = np.zeros(len(columns[0]), dtype=np.int64)
+    for values in columns:
+        _, inverse = np.unique(values, return_inverse=True)
+        combined = combined * (int(inverse.max(initial=0)) + 1) + inverse
+        _, combined = np.unique(combined, return_inverse=True)
+    return combined.astype(np.int64, copy=False)
+
+
+def previous_same(code: Ints) -> Ints:
+    """For each position the latest earlier one with the same code, -1 where there is none."""
+    order = np.argsort(code, kind="stable")
+    out = np.full(len(code), -1, dtype=np.int64)
+    same = code[order][1:] == code[order][:-1]
+    out[order[1:][same]] = order[:-1][same]
+    return out
+
+
+class Facts:
+    """An audit with what rules derive from it, each computed once."""
+
+    def __init__(self, audit: Audit) -> None:
+        self.audit = audit
+        self.sources = Sources(audit.sources)
+        self._known: dict[object, object] = {}
+        self._calls: dict[int, CallSite | None] = {}
+
+    def once(self, compute: Callable[[Facts], T]) -> T:
+        """``compute(self)``, remembered: how a rule reads what another one has explained."""
+        if compute not in self._known:
+            self._known[compute] = compute(self)
+        return cast("T", self._known[compute])
+
+    def groups(self, events: Copies | Waits, rows: Rows) -> Iterator[Group]:
+        """``rows`` by site, in order of time within one; sites without any frame are left out."""
+        site = events.site[rows]
+        order = np.argsort(site, kind="stable")
+        cuts = np.flatnonzero(np.diff(site[order])) + 1
+        for part in np.split(rows[order], cuts):
+            if len(part):
+                index = int(events.site[part[0]])
+                found = self.audit.sites[index]
+                if found.frame is not None:
+                    yield Group(index, found, part)
+
+    def call(self, index: int) -> CallSite | None:
+        """The user's expression at site ``index``."""
+        if index not in self._calls:
+            self._calls[index] = call_site(self.sources, self.audit.sites[index].user)
+        return self._calls[index]
+
+    @cached_property
+    def _turn_starts(self) -> Ints:
+        """Starts of module calls, which tell one turn of a loop from the next."""
+        spans = self.audit.spans
+        kinds = [i for i, text in enumerate(self.audit.strings) if text == "module"]
+        return np.sort(spans.start_ns[np.isin(spans.kind, kinds)])
+
+    def recurrence(self, events: Copies | Waits, rows: Rows) -> Recurrence:
+        """How often the events in ``rows`` (of one site) come."""
+        steps = len(self.audit.steps)
+        if steps < 2:  # noqa: PLR2004 (one step is no rate)
+            return Recurrence(len(rows), None, len(rows), 0, 0.0)
+        step = events.step[rows]
+        touched = len(np.unique(step))
+        turn = np.searchsorted(self._turn_starts, events.time_ns[rows], side="right")
+        turns = len(np.unique(codes(step, turn))) / touched if len(self._turn_starts) else 0.0
+        return Recurrence(len(rows), len(rows) / steps, touched, steps, turns)
+
+    def uploads(self) -> npt.NDArray[np.bool_]:
+        """Copies to a device that are part of the program's work, not of saving or loading."""
+        copies = self.audit.copies
+        return np.asarray((copies.direction == H2D) & (copies.phase != int(Phase.CHECKPOINT)))
+
+    def downloads(self) -> npt.NDArray[np.bool_]:
+        """As ``uploads``, to the host."""
+        copies = self.audit.copies
+        return np.asarray((copies.direction == D2H) & (copies.phase != int(Phase.CHECKPOINT)))
+
+    def constant(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Which of these copies carried all zeros or all ones: equal by coincidence, no proof."""
+        copies = self.audit.copies
+        out = np.zeros(len(rows), dtype=np.bool_)
+        size, content = copies.bytes[rows], copies.content_hash[rows]
+        whole = copies.hash_kind[rows] == int(HashKind.FULL)
+        for length in np.unique(size[whole]).tolist():
+            if 0 < length <= _LARGEST_CONSTANT:
+                mine = whole & (size == length)
+                out[mine] = np.isin(content[mine], _constant_hashes(length))
+        return out
+
+
+def _constant_hashes(length: int) -> npt.NDArray[np.uint64]:
+    patterns = [bytes(length)]
+    patterns += [one * (length // len(one)) for one in _ONES if length % len(one) == 0]
+    return np.array([xxhash.xxh3_64_intdigest(p) for p in patterns], dtype=np.uint64)

@@ -1,0 +1,1 @@
+"""PA9xx: what the record says about its own quality."""

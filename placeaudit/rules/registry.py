@@ -1,0 +1,109 @@
+"""The list of rules, how one is found by name, and how their findings are ranked."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Final
+
+from placeaudit.analyze.audit import Audit
+from placeaudit.errors import UsageError
+from placeaudit.model import Finding
+from placeaudit.rules.base import Rule
+from placeaudit.rules.facts import Facts
+from placeaudit.rules.quality.missing_mechanism import MissingMechanism
+from placeaudit.rules.quality.truncated_record import TruncatedRecord
+from placeaudit.rules.quality.unobserved_region import UnobservedRegion
+from placeaudit.rules.transfers.duplicate_download import DuplicateDownload
+from placeaudit.rules.transfers.duplicate_upload import DuplicateUpload
+from placeaudit.rules.transfers.host_created import HostCreated
+from placeaudit.rules.transfers.round_trip import RoundTrip
+from placeaudit.rules.waits.explicit_sync import ExplicitSync
+from placeaudit.rules.waits.pageable_upload import PageableUpload
+from placeaudit.rules.waits.scalar_read import ScalarRead
+from placeaudit.verdict.suppressions import Suppressions
+
+__all__ = ["RULES", "find", "rank", "run_rules"]
+
+RULES: Final[tuple[Rule, ...]] = (
+    RoundTrip(),
+    DuplicateUpload(),
+    HostCreated(),
+    DuplicateDownload(),
+    ScalarRead(),
+    PageableUpload(),
+    ExplicitSync(),
+    TruncatedRecord(),
+    UnobservedRegion(),
+    MissingMechanism(),
+)
+
+
+def find(code_or_name: str) -> Rule:
+    """The rule with this code or name, in any case.
+
+    Raises:
+        UsageError: there is none; the message names the nearest.
+    """
+    wanted = code_or_name.strip().lower()
+    known = {key.lower(): rule for rule in RULES for key in (rule.code, rule.name)}
+    if wanted in known:
+        return known[wanted]
+    near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
+    if near:
+        rule = known[near[0]]
+        hint = f"did you mean {rule.code} ({rule.name})?"
+    else:
+        hint = f"known rules: {', '.join(rule.code for rule in RULES)}"
+    raise UsageError(f"there is no rule {code_or_name!r}; {hint}")
+
+
+def _codes(selectors: Sequence[str]) -> frozenset[str]:
+    """Codes that codes, names or prefixes of codes ("PA2") stand for."""
+    found: set[str] = set()
+    for selector in selectors:
+        prefix = selector.strip().upper()
+        matching = {rule.code for rule in RULES if rule.code.startswith(prefix)}
+        if prefix.startswith("PA") and matching:
+            found |= matching
+        else:
+            found.add(find(selector).code)
+    return frozenset(found)
+
+
+def rank(finding: Finding) -> tuple[object, ...]:
+    """Sort key: severity, then blocked time (the bound of what can be saved), certainty, bytes."""
+    return (
+        finding.severity.rank,
+        -(finding.blocked_s or 0.0),
+        finding.certainty.rank,
+        -finding.bytes,
+        finding.file,
+        finding.line,
+        finding.rule,
+    )
+
+
+def run_rules(
+    audit: Audit, *, select: Sequence[str] = (), ignore: Sequence[str] = ()
+) -> tuple[Finding, ...]:
+    """The findings of all rules, worst first.
+
+    ``select`` (all if empty) and ``ignore`` hold codes, names or prefixes of codes ("PA2").
+    Findings that a ``# placeaudit: ignore[…]`` on their line names are left out.
+
+    Raises:
+        UsageError: ``select`` or ``ignore`` names no rule.
+    """
+    chosen = _codes(select) if select else frozenset(rule.code for rule in RULES)
+    chosen -= _codes(ignore)
+    facts = Facts(audit)
+    suppressions = Suppressions(audit.sources)
+    found = [
+        finding
+        for rule in RULES
+        if rule.code in chosen
+        for finding in rule.check(facts)
+        if not suppressions.silences(finding)
+    ]
+    return tuple(sorted(found, key=rank))

@@ -1,0 +1,1 @@
+"""PA1xx: copies that could go."""

@@ -1,0 +1,1 @@
+"""PA2xx: waits of the host that could go."""

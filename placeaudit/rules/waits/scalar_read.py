@@ -1,0 +1,224 @@
+"""PA201: a value read from the device by the host."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from placeaudit.analyze.callsite import CallSite
+from placeaudit.analyze.sites import module_path
+from placeaudit.analyze.uses import Use, UseKind, use_of
+from placeaudit.model import Certainty, Evidence, Finding, Severity, Site
+from placeaudit.rules.base import finding, library_name
+from placeaudit.rules.facts import TINY_BYTES, Facts, Group
+from placeaudit.rules.transfers.duplicate_download import duplicate_downloads
+from placeaudit.rules.transfers.round_trip import round_trips
+
+__all__ = ["ScalarRead"]
+
+#: Options of a package that avoid its own reads, by where the reading frame lies.
+_OPTIONS: Final = (
+    ("torch/distributions/", "pass `validate_args=False` to the distribution"),
+    ("torch/nn/utils/clip_grad.py", "leave `error_if_nonfinite=False`, its default"),
+)
+
+#: Uses that the syntax shows completely: nothing else can need the value.
+_SHOWN: Final = frozenset({UseKind.ACCUMULATED, UseKind.PRINTED, UseKind.ASSERTED})
+
+
+class ScalarRead:
+    """A device value read by the host in every step.
+
+    What it does
+        Finds downloads of at most 64 bytes that make the host wait: ``.item()``, ``float()``,
+        ``int()``, ``bool()``, ``.tolist()``, printing and formatting, ``if`` and ``assert`` on a
+        device tensor.  Once in 10 steps or rarer is ``info``.  A read in each turn of an evaluation
+        loop (at least four turns between two steps) counts as recurring, though no step ends there.
+
+    Why it costs
+        The value exists only once the device has finished everything queued before it.  The host
+        waits that long, queues nothing meanwhile, and the device then idles until it does.
+
+    Example:
+        ::
+
+            for x, y in loader:
+                loss = train_step(x, y)
+                total += loss.item()
+
+    Use instead
+        ::
+
+            for x, y in loader:
+                loss = train_step(x, y)
+                total += loss.detach()
+            print(total.item())
+
+    When it is fine
+        When the host needs the value now: the action for an environment, early stopping, a file.
+        Such a use, where it is visible, makes it ``info``.
+    """
+
+    code = "PA201"
+    name = "scalar-read"
+    severity = Severity.WARNING
+
+    def check(self, facts: Facts) -> Iterable[Finding]:
+        """One finding for each site that reads values."""
+        copies = facts.audit.copies
+        reads = facts.downloads() & copies.waits
+        reads &= ~facts.once(round_trips).downloads & (facts.once(duplicate_downloads) < 0)
+        small = copies.bytes <= TINY_BYTES
+        for group in facts.groups(copies, np.flatnonzero(reads)):
+            call = facts.call(group.index)
+            use = use_of(call) if call else Use(UseKind.UNKNOWN)
+            rows = group.rows
+            if not (call is not None and _formats(call, use)):
+                rows = rows[small[rows]]
+            if len(rows) and copies.steady[rows].any():
+                found = Group(group.index, group.site, rows)
+                if not self._negligible(facts, found):
+                    yield self._finding(facts, found, call, use)
+
+    @staticmethod
+    def _negligible(facts: Facts, group: Group) -> bool:
+        """Ran once: not worth a line of anybody's report."""
+        steps = len(facts.audit.steps)
+        copies = facts.audit.copies
+        return steps > 1 and len(np.unique(copies.step[group.rows])) == 1 and not (
+            facts.recurrence(copies, group.rows).often
+        )
+
+    def _finding(self, facts: Facts, group: Group, call: CallSite | None, use: Use) -> Finding:
+        audit, copies = facts.audit, facts.audit.copies
+        recurrence = facts.recurrence(copies, group.rows)
+        device = audit.text(int(copies.src_device[group.rows[0]]))
+        text = f"`{call.text}`" if call else "this line"
+        library = library_name(group.site)
+        severity = Severity.WARNING if recurrence.often else Severity.INFO
+        option = _option(group.site)
+        why = ""
+        if library:
+            text = f"{library}, called by {text},"
+            severity = severity if option else Severity.INFO
+        elif use.kind is UseKind.NEEDED:
+            severity = Severity.INFO
+            why = f"; the host needs it for `{use.by}`" if use.by else ""
+        elif not recurrence.often:
+            why = "; rare enough"
+        return finding(
+            self,
+            facts,
+            copies,
+            group.rows,
+            severity=severity,
+            certainty=(
+                Certainty.PROVEN
+                if use.kind in _SHOWN and not library
+                else Certainty.LIKELY
+            ),
+            message=(
+                f"{text} reads a value from {device} and makes the host wait for it, "
+                f"{recurrence.words}{why}"
+            ),
+            fix=option or (_library_fix(library) if library else _fix(call, use)),
+            evidence=[
+                Evidence(
+                    "waiting-copy",
+                    f"{len(group.rows)} downloads of at most "
+                    f"{int(copies.bytes[group.rows].max())} bytes, each of which the host waits "
+                    "for",
+                ),
+                *([Evidence("use", f"{_USES[use.kind]}: `{use.by}`")] if use.by else []),
+            ],
+        )
+
+
+def _formats(call: CallSite, use: Use) -> bool:
+    """The line prints or formats the tensor as a whole, so its size does not matter."""
+    if isinstance(call.node, ast.FormattedValue | ast.JoinedStr):
+        return True
+    if not isinstance(call.node, ast.Call):
+        return False
+    if use.kind is UseKind.PRINTED and call.file.quote(call.node) == use.by:
+        return True
+    return call.file.dotted(call.node.func) in {"str", "repr", "format"}
+
+
+_USES: Final = {
+    UseKind.UNKNOWN: "its use is not visible",
+    UseKind.DISCARDED: "it is not used",
+    UseKind.ACCUMULATED: "it is only kept",
+    UseKind.RETURNED: "it is returned",
+    UseKind.PRINTED: "it is printed",
+    UseKind.FRAMEWORK: "it goes back into the framework",
+    UseKind.ASSERTED: "it is asserted",
+    UseKind.BRANCH: "it decides a branch",
+    UseKind.NEEDED: "the host needs it",
+}
+
+
+def _option(site: Site) -> str:
+    if site.library is None or site.library.package != "torch":
+        return ""
+    path = module_path(site.library)
+    return next((option for start, option in _OPTIONS if path.startswith(start)), "")
+
+
+def _library_fix(library: str) -> str:
+    return f"nothing to change in this line; {library} makes this read on your behalf"
+
+
+def _read_tensor(call: CallSite | None) -> str:
+    """The tensor that is read, as source text: ``loss`` for ``loss.item()`` and ``float(loss)``."""
+    if call is None:
+        return "value"
+    node = call.node
+    if isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Attribute):
+            return call.file.quote(node.func.value)
+        if len(node.args) == 1 and isinstance(node.args[0], ast.Name | ast.Attribute):
+            return call.file.quote(node.args[0])
+    return "value"
+
+
+def _fix(call: CallSite | None, use: Use) -> str:  # noqa: PLR0911 (a table)
+    tensor = _read_tensor(call)
+    match use.kind:
+        case UseKind.ACCUMULATED:
+            statement = call.file.statement(call.node) if call else None
+            if call and isinstance(statement, ast.AugAssign):
+                total = call.file.quote(statement.target)
+                return (
+                    f"keep the total on the device, `{total} += {tensor}.detach()`, and read it "
+                    "once after the loop"
+                )
+            return (
+                f"keep `{tensor}.detach()` and read all of them once after the loop, e.g. "
+                "`torch.stack(values).tolist()`"
+            )
+        case UseKind.PRINTED:
+            return "print every N steps only: `if step % 100 == 0:`"
+        case UseKind.FRAMEWORK:
+            return f"pass the tensor `{tensor}` itself: the framework takes it"
+        case UseKind.ASSERTED:
+            return "check every N steps only, or use `torch._assert_async(condition)`"
+        case UseKind.BRANCH:
+            return (
+                "decide on the device (`torch.where`, a mask, a multiplication), or test every N "
+                "steps only"
+            )
+        case UseKind.RETURNED:
+            return f"return `{tensor}.detach()` and let the caller read it when it needs the number"
+        case UseKind.DISCARDED:
+            return "remove the read: nothing uses its value"
+        case UseKind.NEEDED:
+            return "if it is not needed in each step, read it every N steps only"
+        case UseKind.UNKNOWN:
+            return (
+                "keep the value on the device (`.detach()`), and read it every N steps or once "
+                "after the loop"
+            )

@@ -1,0 +1,1 @@
+"""What becomes of findings: which are silenced, and why."""
