@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -57,9 +58,13 @@ class Kernels:
     ) -> None:
         try:
             kernel = torch.library.get_kernel(f"aten::{name}", self._key)
-            self._library.impl(
-                name, make(pass_on(kernel)), self._key, with_keyset=True, allow_override=True
-            )
+            with warnings.catch_warnings():
+                # torch warns once that an operator is overridden: that is the point, and the
+                # program's stderr stays as it was.
+                warnings.simplefilter("ignore")
+                self._library.impl(
+                    name, make(pass_on(kernel)), self._key, with_keyset=True, allow_override=True
+                )
         except (RuntimeError, ValueError) as error:
             self.missing[name] = str(error).partition("\n")[0]
 
