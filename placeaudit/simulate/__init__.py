@@ -1,0 +1,45 @@
+"""Devices that are not there: the unmodified program runs on them as on real ones.
+
+>>> with simulate("cuda:2"):
+...     train()
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from placeaudit.simulate.spec import SimulationSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["SimulationSpec", "simulate"]
+
+
+@contextlib.contextmanager
+def simulate(spec: str | SimulationSpec = "cuda") -> Iterator[SimulationSpec]:
+    """Simulate CUDA devices inside the block; nested uses keep the outer devices.
+
+    Args:
+        spec: ``"cuda"``, ``"cuda:2"`` (two devices) or ``"cuda:2=a100"`` (of that hardware model).
+
+    Yields:
+        What is simulated.
+
+    Raises:
+        SimulationSpecError: the specification does not parse.
+        SimulationError: this machine, system or torch cannot simulate; everything was put back.
+    """
+    wanted = spec if isinstance(spec, SimulationSpec) else SimulationSpec.parse(spec)
+    from placeaudit.simulate import torch_cuda  # noqa: PLC0415  # imports torch
+
+    outer = torch_cuda.active()
+    if outer is not None:
+        yield outer.spec
+        return
+    installation = torch_cuda.install(wanted)
+    try:
+        yield wanted
+    finally:
+        installation.uninstall()

@@ -1,0 +1,116 @@
+"""Copies and scalar reads of the simulated device, with the inner copies that a real one makes.
+
+Follows ``aten/src/ATen/native/cuda/Copy.cu`` (``copy_kernel_cuda``): between contiguous tensors of
+one dtype the bytes cross as they are; everything else goes through a contiguous temporary, made on
+the side that converts, and the inner copy enters the dispatcher again, where recorders see it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from placeaudit.simulate.torch_cuda.kernels import assign
+from placeaudit.simulate.torch_cuda.retag import to_host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["make_copies"]
+
+Tensor = torch.Tensor
+_copy = torch.ops.aten.copy_.default._op  # noqa: SLF001
+_scalar = torch.ops.aten._local_scalar_dense.default._op  # noqa: SLF001
+
+
+def _host(tensor: Tensor) -> Tensor:
+    return to_host(tensor) if tensor.is_cuda else tensor
+
+
+def _crosses_as_is(target: Tensor, source: Tensor) -> bool:
+    if target.dtype != source.dtype:
+        return False
+    if target.size() != source.size():
+        return False
+    if target.is_contiguous() and source.is_contiguous():
+        return True
+    return target.stride() == source.stride() and _is_dense(source)
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    """Whether the elements fill their memory without gaps, in any order of dimensions."""
+    expected = 1
+    pairs = zip(tensor.stride(), tensor.size(), strict=True)
+    for stride, size in sorted(pair for pair in pairs if pair[1] != 1):
+        if stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def _through_temporary(target: Tensor, source: Tensor, *, non_blocking: bool) -> None:
+    """``copy_requires_temporaries``: convert and pack on one side, then copy plain bytes."""
+    converts_on_source = source.is_cuda == non_blocking
+    expanded = source.expand_as(target)
+    if converts_on_source:
+        packed = expanded.to(target.dtype).contiguous()
+        landing = target if target.is_contiguous() else _like(target, target.dtype)
+    else:
+        packed = expanded.contiguous()
+        as_is = target.is_contiguous() and target.dtype == source.dtype
+        landing = target if as_is else _like(target, source.dtype)
+    if packed.is_conj() != landing.is_conj():
+        packed = packed.resolve_conj()
+    if packed.is_neg() != landing.is_neg():
+        packed = packed.resolve_neg()
+    _copy(landing, packed, non_blocking)
+    if landing is not target:
+        _copy(target, landing, non_blocking)
+
+
+def _like(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.empty_like(tensor, dtype=dtype, memory_format=torch.contiguous_format)
+
+
+def _copy_kernel(target: Tensor, source: Any, non_blocking: bool = False) -> Tensor:  # noqa: ANN401, FBT001, FBT002
+    if not isinstance(source, Tensor):  # a wrapped number arrives as a number
+        source = torch.scalar_tensor(source, dtype=target.dtype)
+    crosses_host = target.is_cuda != source.is_cuda
+    if crosses_host and target.numel() and not _crosses_as_is(target, source):
+        _through_temporary(target, source, non_blocking=non_blocking)
+    else:
+        _copy(_host(target), _host(source), non_blocking)
+    return target
+
+
+def _scalar_kernel(tensor: Tensor) -> object:
+    return _scalar(to_host(tensor))
+
+
+def _resize_kernel(
+    tensor: Tensor,
+    size: list[int],
+    *,
+    memory_format: torch.memory_format | None = None,
+) -> Tensor:
+    """``resize_``: keep the elements that fit, in storage order, as PyTorch does."""
+    old = to_host(tensor)
+    fresh = torch.empty(size, dtype=tensor.dtype)
+    if memory_format is not None and memory_format is not torch.preserve_format:
+        fresh = fresh.contiguous(memory_format=memory_format)
+    kept = min(old.numel(), fresh.numel())
+    if old.size() == fresh.size() and memory_format is None:
+        return tensor
+    if kept and old.is_contiguous():
+        fresh.as_strided([kept], [1]).copy_(old.as_strided([kept], [1]))
+    return assign(tensor, fresh)
+
+
+def make_copies() -> dict[str, Callable[..., Any]]:
+    """Kernels by operator name."""
+    return {
+        "copy_": _copy_kernel,
+        "_local_scalar_dense": _scalar_kernel,
+        "resize_": _resize_kernel,
+    }

@@ -1,0 +1,137 @@
+"""Registers every kernel on the CUDA dispatch key, and takes them back."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from placeaudit.simulate.torch_cuda.catalogue import Declaration, read_declarations
+from placeaudit.simulate.torch_cuda.copies import make_copies
+from placeaudit.simulate.torch_cuda.indexing import make_indexing
+from placeaudit.simulate.torch_cuda.kernels import generic_kernel, view_kernel
+from placeaudit.simulate.torch_cuda.layers import make_composites, make_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from placeaudit.simulate.torch_cuda.native import NativeDevice
+
+__all__ = ["Kernels"]
+
+
+def _find(name: str) -> Any | None:  # noqa: ANN401  # torch has no public type for it
+    """The overload named, None where this torch has none."""
+    base, _, overload = name.partition(".")
+    packet = getattr(torch.ops.aten, base, None)
+    return getattr(packet, overload or "default", None)
+
+
+def _is_view(operator: Any) -> bool:  # noqa: ANN401
+    returns = operator._schema.returns  # noqa: SLF001
+    return any(r.alias_info is not None and not r.alias_info.is_write for r in returns)
+
+
+def _has_cpu_kernel(name: str) -> bool:
+    return torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::{name}", "CPU")  # noqa: SLF001
+
+
+def _same_memory(tensor: torch.Tensor, other: torch.Tensor) -> bool:
+    """``is_set_to``: aliases have storages of their own, so compare what they describe."""
+    return (
+        tensor.data_ptr() == other.data_ptr()
+        and tensor.size() == other.size()
+        and tensor.stride() == other.stride()
+    )
+
+
+def _zeros(size: list[int], *, device: torch.device | None = None, **options: Any) -> torch.Tensor:  # noqa: ANN401
+    """``_efficientzerotensor`` has no memory at all, which an alias cannot express."""
+    return torch.zeros(size, device=device, dtype=options.get("dtype"))
+
+
+def _special_kernels() -> dict[str, Callable[..., Any]]:
+    return {
+        **make_copies(),
+        **make_indexing(),
+        **make_layers(),
+        "is_set_to": _same_memory,
+        "_efficientzerotensor": _zeros,
+        "record_stream": lambda tensor, stream: None,  # noqa: ARG005  # nothing to keep alive
+    }
+
+
+class Kernels:
+    """The kernels of a simulated device; they stay until :meth:`remove`."""
+
+    def __init__(self, native: NativeDevice) -> None:
+        self._libraries: list[torch.library.Library] = []
+        self._by_operator: dict[Any, Callable[..., Any]] = {}
+        with warnings.catch_warnings():
+            # Replacing a kernel of a CUDA build warns once per operator; it is what we want.
+            warnings.simplefilter("ignore")
+            self._register(native)
+
+    def _register(self, native: NativeDevice) -> None:
+        aten = torch.library.Library("aten", "IMPL")
+        self._libraries.append(aten)
+        special = _special_kernels()
+        declarations = read_declarations()
+        for name, declaration in declarations.items():
+            operator = _find(name)
+            if operator is None or name in special:
+                continue
+            if _is_view(operator) or name.startswith("set_"):
+                if _has_cpu_kernel(name):
+                    aten.impl(name, view_kernel(operator), "CUDA")
+            elif _has_cpu_kernel(name):
+                aten.impl(name, generic_kernel(operator, declaration), "CUDA")
+        for name, kernel in special.items():
+            if _find(name) is not None:
+                aten.impl(name, kernel, "CUDA")
+        for name, kernel in make_composites().items():
+            for key in ("AutogradCUDA", "CUDA"):
+                aten.impl(name, kernel, key)
+        aten.impl("is_pinned", _pinned_kernel(native), "CPU")
+        anything = torch.library.Library("_", "IMPL")
+        self._libraries.append(anything)
+        anything.fallback(self._fallback, "CUDA")
+
+    def _fallback(self, operator: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Operators of other libraries: their CPU kernel on host aliases."""
+        kernel = self._by_operator.get(operator)
+        if kernel is None:
+            name = operator._schema.name  # noqa: SLF001
+            if not torch._C._dispatch_has_kernel_for_dispatch_key(name, "CPU"):  # noqa: SLF001
+                raise NotImplementedError(_no_kernel(name))
+            declaration = Declaration(name, is_device_checked=False)
+            make = view_kernel if _is_view(operator) else None
+            kernel = make(operator) if make else generic_kernel(operator, declaration)
+            self._by_operator[operator] = kernel
+        return kernel(*args, **kwargs)
+
+    def remove(self) -> None:
+        """Take every kernel back: device tensors cannot even be printed afterwards."""
+        for library in self._libraries:
+            library._destroy()  # noqa: SLF001
+        self._libraries.clear()
+
+
+def _no_kernel(name: str) -> str:
+    return (
+        f"Could not run '{name}' on a simulated CUDA device: it has no CPU kernel to stand in for "
+        "the CUDA one."
+    )
+
+
+def _pinned_kernel(native: NativeDevice) -> Callable[..., bool]:
+    is_pinned = native.is_pinned
+
+    def kernel(tensor: torch.Tensor, device: torch.device | None = None) -> bool:
+        if device is not None and device.type != "cuda":
+            return False
+        return is_pinned(tensor)
+
+    return kernel
+

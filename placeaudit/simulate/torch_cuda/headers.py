@@ -1,0 +1,81 @@
+"""Virtual-table slots of torch's CUDA hooks, read from the headers that ship with torch.
+
+The Itanium C++ ABI lays a table out in declaration order: two slots for a virtual destructor, then
+one for each new virtual function; an override takes its base's slot.  Reading the order from the
+installed headers keeps this right when a release inserts a function.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from placeaudit.errors import SimulationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["hook_slots"]
+
+_BASE: Final = ("AcceleratorHooksInterface.h", "AcceleratorHooksInterface")
+_DERIVED: Final = ("CUDAHooksInterface.h", "CUDAHooksInterface")
+
+_COMMENT: Final = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_ROCM_ONLY: Final = re.compile(r"#\s*ifdef\s+USE_ROCM\b.*?#\s*endif", re.DOTALL)
+_NAME: Final = re.compile(r"(~?\w+)\s*\(")
+
+
+def _class_body(text: str, name: str) -> str:
+    start = re.search(rf"struct\s+TORCH_API\s+{name}\b[^;{{]*\{{", text)
+    if start is None:
+        raise SimulationError(f"torch's header of {name} has a layout this version does not know")
+    depth, index = 1, start.end()
+    while depth and index < len(text):
+        depth += {"{": 1, "}": -1}.get(text[index], 0)
+        index += 1
+    return text[start.end() : index - 1]
+
+
+def _declarations(body: str) -> list[tuple[str, bool]]:
+    """(name, is new virtual) of each virtual member function, in order."""
+    flat, depth = [], 0
+    for char in body:
+        depth += {"{": 1, "}": -1}.get(char, 0)
+        if depth == 0:
+            flat.append(";" if char == "}" else char)
+    found = []
+    for declaration in "".join(flat).split(";"):
+        name = _NAME.search(declaration)
+        overrides = re.search(r"\boverride\b", declaration) is not None
+        is_new = re.search(r"\bvirtual\b", declaration) is not None and not overrides
+        if name and (is_new or overrides):
+            found.append((name[1], is_new))
+    return found
+
+
+def hook_slots(include: Path) -> dict[str, int]:
+    """Slot of every virtual function of ``CUDAHooksInterface``, by name.
+
+    Args:
+        include: torch's ``include`` directory.
+
+    Raises:
+        SimulationError: the headers are missing or not of the layout known.
+    """
+    slots: dict[str, int] = {}
+    following = 0
+    for file, name in (_BASE, _DERIVED):
+        path = include / "ATen" / "detail" / file
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise SimulationError(f"torch came without its header {path.name}: {error}") from error
+        body = _class_body(_ROCM_ONLY.sub("", _COMMENT.sub("", text)), name)
+        for function, is_new in _declarations(body):
+            if function.startswith("~"):
+                if name == _BASE[1]:
+                    following += 2
+            elif is_new and function not in slots:
+                slots[function] = following
+                following += 1
+    return slots

@@ -1,0 +1,129 @@
+"""Advanced indexing, with the transfers a real device makes on the way.
+
+``aten/src/ATen/native/IndexingUtils.h`` and ``TensorAdvancedIndexing.cpp``: a boolean mask becomes
+index tensors through ``nonzero`` (the host waits for their size), and index tensors on another
+device are copied to the indexed tensor's device.  Both enter the dispatcher here as they do there.
+``x[mask] = scalar`` becomes ``masked_fill_`` and does neither.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from placeaudit.simulate.torch_cuda.retag import to_device, to_host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["make_indexing"]
+
+Tensor = torch.Tensor
+Indices = "Sequence[Tensor | None]"
+_MASKS = (torch.bool, torch.uint8)
+_index = torch.ops.aten.index.Tensor._op  # noqa: SLF001
+_index_put = torch.ops.aten._index_put_impl_.default._op  # noqa: SLF001
+
+
+def _expanded(indexed: Tensor, indices: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Index tensors on the device of ``indexed``, masks replaced by what ``nonzero`` finds."""
+    device = indexed.device
+    found: list[Tensor | None] = []
+    for index in indices:
+        if index is None:
+            found.append(None)
+            continue
+        parts: Sequence[Tensor] = (index,)
+        if index.dtype in _MASKS:
+            _check_mask(indexed, index, len(found))
+            parts = index.nonzero().unbind(1)
+        for part in parts:
+            moved = part if part.device == device else part.to(device)
+            found.append(to_host(moved))
+    return found
+
+
+def _check_mask(indexed: Tensor, mask: Tensor, first: int) -> None:
+    for dim in range(mask.dim()):
+        if mask.size(dim) != indexed.size(first + dim):
+            message = (
+                f"The shape of the mask {list(mask.shape)} at index {dim} does not match the "
+                f"shape of the indexed tensor {list(indexed.shape)} at index {first + dim}"
+            )
+            raise IndexError(message)
+
+
+def _index_kernel(indexed: Tensor, indices: Sequence[Tensor | None]) -> Tensor:
+    if not indexed.is_cuda:
+        message = (
+            "indices should be either on cpu or on the same device as the indexed tensor (cpu)"
+        )
+        raise RuntimeError(message)
+    host = _expanded(indexed, indices)
+    return to_device(_index(to_host(indexed), host), indexed.get_device())
+
+
+def _fills_mask(indices: Sequence[Tensor | None], values: Tensor, *, accumulate: bool) -> bool:
+    """``canDispatchToMaskedFill``: one mask and one number, so nothing has to be counted."""
+    if accumulate or values.numel() != 1 or values.device.type != "cpu":
+        return False
+    given = [index for index in indices if index is not None]
+    return len(given) == 1 and given[0].dtype in _MASKS and given[0].is_cuda
+
+
+def _index_put_kernel(
+    target: Tensor,
+    indices: Sequence[Tensor | None],
+    values: Any,  # noqa: ANN401  # a wrapped number arrives as a number
+    accumulate: bool = False,  # noqa: FBT001, FBT002
+    unsafe: bool = False,  # noqa: FBT001, FBT002
+) -> Tensor:
+    if not isinstance(values, Tensor):
+        values = torch.scalar_tensor(values, dtype=target.dtype)
+    if not target.is_cuda:
+        _refuse_host_target(target, indices, values)
+    if _fills_mask(indices, values, accumulate=accumulate):
+        host: list[Tensor | None] = [i if i is None else to_host(i) for i in indices]
+    else:
+        host = _expanded(target, indices)
+        if values.device != target.device and values.dim() == 0:
+            values = values.to(target.device)
+    _require_same_device(target, values)
+    if values.is_cuda:
+        values = to_host(values)
+    _index_put(to_host(target), host, values, accumulate, unsafe)
+    return target
+
+
+def _require_same_device(target: Tensor, values: Tensor) -> None:
+    if values.device != target.device and values.numel() != 1:
+        message = (
+            "Expected all tensors to be on the same device, but got values is on "
+            f"{values.device}, different from other tensors on {target.device} "
+            "(when checking argument in method wrapper_CUDA___index_put_impl_)"
+        )
+        raise RuntimeError(message)
+
+
+def _refuse_host_target(
+    target: Tensor, indices: Sequence[Tensor | None], values: Tensor
+) -> None:
+    if any(index is not None and index.is_cuda for index in indices):
+        message = (
+            f"indices should be either on {target.device} or on the same device as the indexed "
+            f"tensor ({target.device})"
+        )
+        raise RuntimeError(message)
+    _require_same_device(target, values)
+    message = f"expected all tensors on {target.device}, but values is on {values.device}"
+    raise RuntimeError(message)
+
+
+def make_indexing() -> dict[str, Callable[..., Any]]:
+    """Kernels by operator name."""
+    return {
+        "index.Tensor": _index_kernel,
+        "_unsafe_index.Tensor": _index_kernel,
+        "_index_put_impl_": _index_put_kernel,
+    }

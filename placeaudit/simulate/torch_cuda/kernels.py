@@ -1,0 +1,306 @@
+"""Python kernels on the CUDA key: run each operator on host aliases of its device tensors.
+
+One closure per operator, made from its schema: which arguments are tensors, which results are the
+arguments themselves.  Everything above the CUDA key (autograd, autocast, views, version counters)
+is PyTorch's own and runs before and after.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from placeaudit.simulate.torch_cuda.devices import current_index, index_of, make_mismatch
+from placeaudit.simulate.torch_cuda.retag import to_device, to_host, to_plain_host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from placeaudit.simulate.torch_cuda.catalogue import Declaration
+
+    Kernel = Callable[..., Any]
+
+__all__ = ["assign", "generic_kernel", "view_kernel"]
+
+Tensor = torch.Tensor
+_CPU_KEYS: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)  # noqa: SLF001
+_CPU: Final = torch.device("cpu")
+_NUMBERS: Final = (bool, int, float, complex)
+
+
+def assign(target: Tensor, value: Tensor) -> Tensor:
+    """Make ``target`` share the memory of ``value``, a host tensor; returns ``target``."""
+    fresh = to_device(value, target.get_device())
+    _set_kernel.call_boxed(
+        _CPU_KEYS,
+        target,
+        fresh.untyped_storage(),
+        fresh.storage_offset(),
+        fresh.size(),
+        fresh.stride(),
+    )
+    return target
+
+
+_set_kernel: Final = torch.library.get_kernel("aten::set_.source_Storage_storage_offset", "CPU")
+
+
+def view_kernel(operator: Any) -> Kernel:  # noqa: ANN401  # torch has no public type for it
+    """A view moves no data: the CPU kernel makes it on the device tensor itself."""
+    call = torch.library.get_kernel(operator, "CPU").call_boxed
+
+    def kernel(*args: object, **kwargs: object) -> object:
+        return call(_CPU_KEYS, *args, **kwargs)
+
+    return kernel
+
+
+class _HostValues:
+    """Turns arguments into the host's view of them.
+
+    ``index`` is the device the call runs on, -1 until a device tensor or device was seen;
+    ``has_mix`` says that not every tensor is on it.
+    """
+
+    __slots__ = ("has_mix", "index")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.has_mix = False
+
+    def value(self, argument: Any) -> Any:  # noqa: ANN401
+        """The host's view of one argument, lists and tuples included."""
+        if isinstance(argument, Tensor):
+            if not argument.is_cuda:
+                self.has_mix = True
+                return argument
+            device = argument.get_device()
+            if self.index < 0:
+                self.index = device
+            elif device != self.index:
+                self.has_mix = True
+            return to_host(argument)
+        if isinstance(argument, (list, tuple)):
+            return [self.value(item) for item in argument]
+        if isinstance(argument, torch.device) and argument.type == "cuda":
+            self.index = index_of(argument)
+            return _CPU
+        return argument
+
+
+def _wrap(result: object, index: int) -> object:
+    if isinstance(result, Tensor):
+        return to_device(result, index)
+    if isinstance(result, (list, tuple)):
+        return type(result)(_wrap(item, index) for item in result)
+    return result
+
+
+def _named_tensors(
+    operator: Any,  # noqa: ANN401
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
+) -> list[tuple[str, Tensor]]:
+    """Every tensor argument with its schema name, out arguments first as PyTorch checks them."""
+    arguments = operator._schema.arguments  # noqa: SLF001
+    pairs = [(arguments[i].name, value) for i, value in enumerate(args)]
+    pairs = [*kwargs.items(), *pairs]
+    found: list[tuple[str, Tensor]] = []
+    for name, value in pairs:
+        if isinstance(value, Tensor):
+            found.append((name, value))
+        elif isinstance(value, (list, tuple)):
+            found.extend((name, item) for item in value if isinstance(item, Tensor))
+    return found
+
+
+def _number_fixer(operator: Any) -> Callable[[list[Any]], None] | None:  # noqa: ANN401
+    """Numbers that arrive where the schema wants a tensor become tensors of the common type.
+
+    The dispatcher hands wrapped numbers to Python kernels as plain numbers; only some operators
+    take them back.
+    """
+    positions = [
+        i
+        for i, argument in enumerate(operator._schema.arguments)  # noqa: SLF001
+        if str(argument.type) in {"Tensor", "Optional[Tensor]"} and not argument.kwarg_only
+    ]
+    if len(positions) < 2:  # noqa: PLR2004  # one tensor: it is what brought the call here
+        return None
+
+    def fix(host: list[Any]) -> None:
+        for i in positions:
+            if i < len(host) and type(host[i]) in _NUMBERS:
+                like = next((x for x in host if isinstance(x, Tensor)), None)
+                dtype = None if like is None else torch.result_type(like, host[i])
+                host[i] = torch.scalar_tensor(host[i], dtype=dtype)
+
+    return fix
+
+
+def _sees_lazy_bits(operator: Any) -> bool:  # noqa: ANN401
+    """Whether conjugate or negative tensors reach the kernel instead of being resolved above it."""
+    has = torch._C._dispatch_has_kernel_for_dispatch_key  # noqa: SLF001
+    name = operator.name()
+    return bool(has(name, "Conjugate") or has(name, "Negative"))
+
+
+def _result_sources(operator: Any) -> list[int | str | None]:  # noqa: ANN401
+    """For each result, the argument it *is* (in place, ``out=``): position or keyword, else None."""
+    schema = operator._schema  # noqa: SLF001
+    sources: list[int | str | None] = []
+    for result in schema.returns:
+        source: int | str | None = None
+        if result.alias_info is not None and result.alias_info.is_write:
+            wanted = result.alias_info.before_set
+            for i, argument in enumerate(schema.arguments):
+                if argument.alias_info is not None and argument.alias_info.before_set == wanted:
+                    source = argument.name if argument.kwarg_only else i
+        sources.append(source)
+    return sources
+
+
+def generic_kernel(operator: Any, declaration: Declaration) -> Kernel:  # noqa: ANN401
+    """The kernel of one operator overload that CPU implements too."""
+    sources = _result_sources(operator)
+    fix_numbers = _number_fixer(operator)
+    mismatch = make_mismatch(declaration)
+    call = operator._op  # noqa: SLF001
+    run = _Runner(operator, call, fix_numbers, mismatch)
+    if any(isinstance(source, str) for source in sources):
+        return _out_kernel(run, [s for s in sources if isinstance(s, str)])
+    if len(sources) == 1 and sources[0] is not None:
+        return _in_place_kernel(run, sources[0])
+    if not sources:
+        return lambda *args, **kwargs: run(args, kwargs)[0]
+    if all(source is None for source in sources):
+
+        def kernel(*args: object, **kwargs: object) -> object:
+            result, index = run(args, kwargs)
+            if isinstance(result, Tensor):
+                return to_device(result, index)
+            return _wrap(result, index)
+
+        return kernel
+    return _mixed_kernel(run, sources)
+
+
+class _Runner:
+    """Calls the CPU operator; gives its result and the index of the device it belongs to."""
+
+    __slots__ = ("_alias", "_call", "_fix_numbers", "_mismatch", "_operator")
+
+    def __init__(
+        self,
+        operator: Any,  # noqa: ANN401
+        call: Callable[..., Any],
+        fix_numbers: Callable[[list[Any]], None] | None,
+        mismatch: Callable[[list[tuple[str, Tensor]]], None],
+    ) -> None:
+        self._operator = operator
+        self._alias = to_host if _sees_lazy_bits(operator) else to_plain_host
+        self._call = call
+        self._fix_numbers = fix_numbers
+        self._mismatch = mismatch
+
+    def __call__(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        given: dict[str, Any] | None = None,
+    ) -> tuple[Any, int]:
+        """Run on host views.  ``given`` are the keywords to check devices by, if others."""
+        index = -1
+        has_mix = has_number = False
+        host: list[Any] = []
+        alias = self._alias
+        for argument in args:
+            if isinstance(argument, Tensor):
+                device = argument.get_device()
+                if device >= 0:
+                    if index < 0:
+                        index = device
+                    elif index != device:
+                        has_mix = True
+                    argument = alias(argument)  # noqa: PLW2901  # the hot loop
+                else:
+                    has_mix = True
+            elif isinstance(argument, (list, tuple)):
+                values = _HostValues(index)
+                host.append(values.value(argument))
+                index = values.index
+                has_mix = has_mix or values.has_mix
+                continue
+            elif isinstance(argument, _NUMBERS):
+                has_number = True
+            host.append(argument)
+        host_kwargs = kwargs
+        if kwargs:
+            values = _HostValues(index)
+            host_kwargs = {name: values.value(value) for name, value in kwargs.items()}
+            index = values.index
+            has_mix = has_mix or values.has_mix
+        if has_mix:
+            self._check(args, kwargs if given is None else given)
+        if has_number and self._fix_numbers is not None:
+            self._fix_numbers(host)
+        return self._call(*host, **host_kwargs), index if index >= 0 else current_index()
+
+    def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        tensors = _named_tensors(self._operator, args, kwargs)
+        if len({tensor.device for _, tensor in tensors}) > 1:
+            self._mismatch(tensors)
+
+
+def _in_place_kernel(run: _Runner, source: int | str) -> Kernel:
+    position = source if isinstance(source, int) else 0
+
+    def kernel(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        run(args, kwargs)
+        return args[position]
+
+    return kernel
+
+
+def _mixed_kernel(run: _Runner, sources: list[int | str | None]) -> Kernel:
+    def kernel(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        result, index = run(args, kwargs)
+        pairs = zip(result, sources, strict=True)
+        return tuple(
+            args[source] if isinstance(source, int) else _wrap(item, index)
+            for item, source in pairs
+        )
+
+    return kernel
+
+
+def _out_kernel(run: _Runner, names: list[str]) -> Kernel:
+    """``out=`` variants: PyTorch resizes a wrong-sized ``out``, which an alias cannot follow.
+
+    The result is computed into fresh host tensors where the size may differ, and the device tensor
+    is given their memory.
+    """
+
+    def kernel(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        outs = [kwargs[name] for name in names]
+        fresh: dict[str, Tensor] = {}
+        for name, out in zip(names, outs, strict=True):
+            if isinstance(out, Tensor) and out.is_cuda:
+                fits = out.numel() > 0
+                fresh[name] = to_host(out) if fits else torch.empty(0, dtype=out.dtype)
+        try:
+            run(args, {**kwargs, **fresh}, kwargs)
+        except RuntimeError as error:
+            if "resiz" not in str(error):
+                raise
+            for name in fresh:
+                fresh[name] = torch.empty(0, dtype=kwargs[name].dtype)
+            run(args, {**kwargs, **fresh}, kwargs)
+        for name, value in fresh.items():
+            out = kwargs[name]
+            if value.data_ptr() != out.data_ptr() or value.size() != out.size():
+                assign(out, value)
+        return outs[0] if len(outs) == 1 else tuple(outs)
+
+    return kernel

@@ -1,0 +1,313 @@
+"""Layers whose CUDA route leaves the one that CPU takes: convolution, attention, recurrent cells.
+
+Each is routed to the CPU operator that computes the same thing, so that a simulated run and a plain
+CPU run stay comparable number by number.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from placeaudit.simulate.torch_cuda.retag import to_device, to_host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["make_composites", "make_layers"]
+
+Tensor = torch.Tensor
+_aten = torch.ops.aten
+_convolution: Final = _aten.convolution.default._op  # noqa: SLF001
+_convolution_backward: Final = _aten.convolution_backward.default._op  # noqa: SLF001
+_choice: Final = _aten._fused_sdp_choice.default._op  # noqa: SLF001
+_attention: Final = _aten._scaled_dot_product_flash_attention_for_cpu.default._op  # noqa: SLF001
+_attention_backward: Final = _aten._scaled_dot_product_flash_attention_for_cpu_backward.default._op  # noqa: SLF001
+_fused: Final = _aten._scaled_dot_product_efficient_attention.default._op  # noqa: SLF001
+_unfused: Final = _aten._scaled_dot_product_attention_math.default._op  # noqa: SLF001
+
+#: ``at::sdp::SDPBackend`` (aten/src/ATen/native/transformers/sdp_utils_cpp.h).
+_SDP_MATH: Final = 0
+_SDP_EFFICIENT: Final = 2
+
+
+def _maybe_host(tensor: Tensor | None) -> Tensor | None:
+    return to_host(tensor) if tensor is not None and tensor.is_cuda else tensor
+
+
+# --- convolution ------------------------------------------------------------------------------
+
+
+def _type_name(tensor: Tensor) -> str:
+    return str(tensor.type())
+
+
+def _require_same_type(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:  # noqa: A002
+    """``check_input_same_type_as_parameters`` in Convolution.cpp, word for word."""
+    if input.device != weight.device or input.dtype != weight.dtype:
+        message = (
+            f"Input type ({_type_name(input)}) and weight type ({_type_name(weight)}) "
+            "should be the same"
+        )
+        raise RuntimeError(message)
+    if bias is not None and (input.device != bias.device or input.dtype != bias.dtype):
+        message = (
+            f"Input type ({_type_name(input)}) and bias type ({_type_name(bias)}) "
+            "should be the same"
+        )
+        raise RuntimeError(message)
+
+
+def _convolution_kernel(
+    input: Tensor,  # noqa: A002
+    weight: Tensor,
+    bias: Tensor | None,
+    *geometry: Any,  # noqa: ANN401
+) -> Tensor:
+    _require_same_type(input, weight, bias)
+    result = _convolution(to_host(input), to_host(weight), _maybe_host(bias), *geometry)
+    return to_device(result, input.get_device())
+
+
+def _convolution_backward_kernel(
+    gradient: Tensor,
+    input: Tensor,  # noqa: A002
+    weight: Tensor,
+    *geometry: Any,  # noqa: ANN401
+) -> tuple[Tensor | None, ...]:
+    results = _convolution_backward(
+        to_host(gradient), to_host(input), to_host(weight), *geometry
+    )
+    index = input.get_device()
+    return tuple(None if item is None else to_device(item, index) for item in results)
+
+
+# --- attention --------------------------------------------------------------------------------
+
+
+def _attention_choice(  # noqa: PLR0913  # the operator's own signature
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,  # noqa: FBT001, FBT002
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> int:
+    """The fused kernel where CPU would take its own; its CUDA entry point is the efficient one."""
+    with torch._C._AutoDispatchBelowAutograd():  # noqa: SLF001
+        choice = _choice(
+            *(_maybe_host(item) for item in (query, key, value, attn_mask)),
+            dropout_p,
+            is_causal,
+            scale=scale,
+            enable_gqa=enable_gqa,
+        )
+    needs_mask_gradient = attn_mask is not None and attn_mask.requires_grad
+    return _SDP_MATH if choice == _SDP_MATH or needs_mask_gradient else _SDP_EFFICIENT
+
+
+def _attend(  # noqa: PLR0913  # the operator's own signature
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,  # noqa: FBT001, FBT002
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """``scaled_dot_product_attention``, above autograd.
+
+    PyTorch asks a C++ table for the device's choice of kernel, which a CPU build has no entry in,
+    and would always take the unfused one.
+    """
+    options = {"scale": scale, "enable_gqa": enable_gqa}
+    arguments = (query, key, value, attn_mask, dropout_p, is_causal)
+    tensors = [item for item in (query, key, value, attn_mask) if item is not None]
+    is_on_one = all(item.device == query.device for item in tensors)
+    if not is_on_one or _attention_choice(*arguments, **options) == _SDP_MATH:
+        return _unfused(*arguments, **options)[0]
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        allowed = torch.zeros((), dtype=query.dtype, device=query.device)
+        attn_mask = torch.where(attn_mask, allowed, float("-inf"))
+    return _fused(query, key, value, attn_mask, False, dropout_p, is_causal, scale=scale)[0]  # noqa: FBT003
+
+
+def _attention_kernel(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    compute_log_sumexp: bool,  # noqa: FBT001
+    dropout_p: float = 0.0,
+    is_causal: bool = False,  # noqa: FBT001, FBT002
+    *,
+    scale: float | None = None,
+) -> tuple[Tensor, ...]:
+    del compute_log_sumexp
+    output, log_sumexp = _attention(
+        to_host(query),
+        to_host(key),
+        to_host(value),
+        dropout_p,
+        is_causal,
+        attn_mask=_maybe_host(mask),
+        scale=scale,
+    )
+    index = query.get_device()
+    seed, offset = (torch.zeros((), dtype=torch.int64) for _ in range(2))
+    return tuple(to_device(item, index) for item in (output, log_sumexp, seed, offset))
+
+
+def _attention_backward_kernel(
+    gradient: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    output: Tensor,
+    log_sumexp: Tensor,
+    seed: Tensor,
+    offset: Tensor,
+    dropout_p: float,
+    grad_input_mask: Sequence[bool],
+    is_causal: bool = False,  # noqa: FBT001, FBT002
+    *,
+    scale: float | None = None,
+) -> tuple[Tensor | None, ...]:
+    del seed, offset, grad_input_mask
+    host = [to_host(item) for item in (gradient, query, key, value, output, log_sumexp)]
+    results = _attention_backward(
+        *host, dropout_p, is_causal, attn_mask=_maybe_host(mask), scale=scale
+    )
+    index = query.get_device()
+    return (*(to_device(item, index) for item in results), None)
+
+
+# --- recurrent cells --------------------------------------------------------------------------
+
+
+def _gates(input_gates: Tensor, hidden_gates: Tensor, *biases: Tensor | None) -> Tensor:
+    total = to_host(input_gates) + to_host(hidden_gates)
+    for bias in biases:
+        if bias is not None:
+            total = total + to_host(bias)
+    return total
+
+
+def _lstm_kernel(
+    input_gates: Tensor,
+    hidden_gates: Tensor,
+    cx: Tensor,
+    input_bias: Tensor | None = None,
+    hidden_bias: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``_thnn_fused_lstm_cell``: new hidden and cell state, and the activations for backward."""
+    gates = _gates(input_gates, hidden_gates, input_bias, hidden_bias)
+    i, f, g, o = gates.chunk(4, 1)
+    i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+    cy = f * to_host(cx) + i * g
+    hy = o * cy.tanh()
+    index = cx.get_device()
+    workspace = torch.cat((i, f, g, o), 1)
+    return to_device(hy, index), to_device(cy, index), to_device(workspace, index)
+
+
+def _lstm_backward_kernel(
+    grad_hy: Tensor | None,
+    grad_cy: Tensor | None,
+    cx: Tensor,
+    cy: Tensor,
+    workspace: Tensor,
+    has_bias: bool,  # noqa: FBT001
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    if grad_hy is None and grad_cy is None:
+        return None, None, None
+    i, f, g, o = to_host(workspace).chunk(4, 1)
+    tanh_cy = to_host(cy).tanh()
+    d_hy = torch.zeros_like(tanh_cy) if grad_hy is None else to_host(grad_hy)
+    d_cy = d_hy * o * (1 - tanh_cy * tanh_cy)
+    if grad_cy is not None:
+        d_cy = d_cy + to_host(grad_cy)
+    d_gates = torch.cat(
+        (
+            d_cy * g * i * (1 - i),
+            d_cy * to_host(cx) * f * (1 - f),
+            d_cy * i * (1 - g * g),
+            d_hy * tanh_cy * o * (1 - o),
+        ),
+        1,
+    )
+    index = cx.get_device()
+    bias = to_device(d_gates.sum(0), index) if has_bias else None
+    return to_device(d_gates, index), to_device(d_cy * f, index), bias
+
+
+def _gru_kernel(
+    input_gates: Tensor,
+    hidden_gates: Tensor,
+    hx: Tensor,
+    input_bias: Tensor | None = None,
+    hidden_bias: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """``_thnn_fused_gru_cell``: new hidden state, and what backward needs."""
+    index = hx.get_device()
+    hidden_host = to_host(hx)
+    from_input = _gates_of(input_gates, input_bias).chunk(3, 1)
+    from_hidden = _gates_of(hidden_gates, hidden_bias).chunk(3, 1)
+    reset = (from_input[0] + from_hidden[0]).sigmoid()
+    update = (from_input[1] + from_hidden[1]).sigmoid()
+    new = (from_input[2] + reset * from_hidden[2]).tanh()
+    hy = new + update * (hidden_host - new)
+    workspace = torch.cat((reset, update, new, hidden_host, from_hidden[2]), 1)
+    return to_device(hy, index), to_device(workspace, index)
+
+
+def _gates_of(gates: Tensor, bias: Tensor | None) -> Tensor:
+    host = to_host(gates)
+    return host if bias is None else host + to_host(bias)
+
+
+def _gru_backward_kernel(
+    grad_hy: Tensor,
+    workspace: Tensor,
+    has_bias: bool,  # noqa: FBT001
+) -> tuple[Tensor | None, ...]:
+    reset, update, new, hidden, from_hidden = to_host(workspace).chunk(5, 1)
+    grad = to_host(grad_hy)
+    d_new = grad * (1 - update) * (1 - new * new)
+    d_reset = d_new * from_hidden * reset * (1 - reset)
+    d_update = grad * (hidden - new) * update * (1 - update)
+    d_input = torch.cat((d_reset, d_update, d_new), 1)
+    d_hidden = torch.cat((d_reset, d_update, d_new * reset), 1)
+    results: list[Tensor | None] = [d_input, d_hidden, grad * update]
+    results += [d_input.sum(0), d_hidden.sum(0)] if has_bias else [None, None]
+    index = grad_hy.get_device()
+    return tuple(None if item is None else to_device(item, index) for item in results)
+
+
+def make_layers() -> dict[str, Callable[..., Any]]:
+    """Kernels by operator name."""
+    return {
+        "convolution": _convolution_kernel,
+        "convolution_backward": _convolution_backward_kernel,
+        "_fused_sdp_choice": _attention_choice,
+        "_scaled_dot_product_efficient_attention": _attention_kernel,
+        "_scaled_dot_product_efficient_attention_backward": _attention_backward_kernel,
+        "_thnn_fused_lstm_cell": _lstm_kernel,
+        "_thnn_fused_lstm_cell_backward_impl": _lstm_backward_kernel,
+        "_thnn_fused_gru_cell": _gru_kernel,
+        "_thnn_fused_gru_cell_backward": _gru_backward_kernel,
+        "_use_cudnn_ctc_loss": lambda *_args, **_kwargs: False,
+        "_use_cudnn_ctc_loss.Tensor": lambda *_args, **_kwargs: False,
+    }
+
+
+def make_composites() -> dict[str, Callable[..., Any]]:
+    """Kernels above autograd, by operator name: operators that PyTorch composes of others."""
+    return {"scaled_dot_product_attention": _attend}

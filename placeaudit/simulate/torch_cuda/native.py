@@ -1,0 +1,290 @@
+"""The native half of simulated CUDA: what C++ asks before it ever reaches a Python kernel.
+
+Three questions are asked in C++ and answered here through ``ctypes``, each with its undo:
+
+* *which device is current?*  ``c10::impl::device_guard_impl_registry`` gets c10's own
+  ``FakeGuardImpl<CUDA>`` (eight devices, a thread-local current one).
+* *is there an accelerator?*  ``at::detail::getCUDAHooks()`` gets a copy of its virtual table whose
+  entries point at tiny native functions: no Python runs, no lock is taken.
+* *who allocates page-locked memory?*  An allocator object of its own that shares the CPU
+  allocator's functions, so that a storage tells by its allocator whether it is "pinned".
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import platform
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from placeaudit.errors import SimulationError
+from placeaudit.simulate.torch_cuda.headers import hook_slots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["NativeDevice", "keep_freed_memory", "memory", "repair_engine"]
+
+_CUDA_TYPE: Final = 1  # c10::DeviceType::CUDA
+_LAZY_TYPE: Final = 17  # c10::DeviceType::Lazy: a guard whose deviceCount() is 0
+_WORD: Final = 8
+#: Words before a vtable's first function: offset-to-top and type information.
+_VTABLE_PREFIX: Final = 2
+_STORAGE_WORDS: Final = 16
+_PROT_READ_EXEC: Final = 5
+
+_REGISTRY: Final = "_ZN3c104impl26device_guard_impl_registryE"
+_CPU_ALLOCATOR: Final = "_ZN3c1015GetCPUAllocatorEv"
+_HOOKS: Final = "_ZN2at6detail12getCUDAHooksEv"
+_CPU_GENERATOR: Final = "_ZN2at6detail22getDefaultCPUGeneratorEv"
+_NEW_CPU_GENERATOR: Final = "_ZN2at6detail18createCPUGeneratorEm"
+#: c10::detail's default_rng_seed_val (c10/core/GeneratorImpl.h).
+_DEFAULT_SEED: Final = 67280421310721
+_ENGINE: Final = "_ZN5torch8autograd6Engine18get_default_engineEv"
+_START_THREADS: Final = "_ZN5torch8autograd6Engine20start_device_threadsEv"
+
+#: All memory of the process as 64-bit words: indexing reads and writes natively, several times
+#: faster than one ``from_address`` per access.  Only ever indexed with addresses torch gave us.
+memory: Final = (ctypes.c_uint64 * (1 << 44)).from_address(0)
+
+
+#: C++ keeps raw pointers to these objects; they live as long as the process.
+_KEPT_FOR_EVER: Final[list[object]] = []
+
+
+def _check_platform() -> None:
+    system, machine = platform.system(), platform.machine()
+    if system != "Linux" or machine not in {"x86_64", "AMD64"} or sys.maxsize < 1 << 32:
+        raise SimulationError(
+            f"simulated CUDA was tried on Linux x86-64 only, this is {system} {machine}"
+        )
+    if sys.implementation.name != "cpython":
+        raise SimulationError("simulated CUDA needs CPython")
+
+
+def _library(name: str) -> ctypes.CDLL:
+    path = Path(torch.__file__).parent / "lib" / name
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise SimulationError(f"cannot open torch's {name}: {error}") from error
+
+
+def _function(library: ctypes.CDLL, symbol: str) -> Any:  # noqa: ANN401  # a ctypes function
+    try:
+        function = getattr(library, symbol)
+    except AttributeError as error:
+        raise SimulationError(
+            f"this torch ({torch.__version__}) does not export {symbol}"
+        ) from error
+    function.restype = ctypes.c_void_p
+    return function
+
+
+def _address(library: ctypes.CDLL, symbol: str) -> int:
+    return ctypes.cast(_function(library, symbol), ctypes.c_void_p).value or 0
+
+
+class _NativeCode:
+    """A page of native functions that return constants or jump on; it is never freed."""
+
+    def __init__(self) -> None:
+        self._page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._page))
+        self._used = 0
+
+    def _add(self, code: bytes) -> int:
+        address = self.address + self._used
+        self._page.seek(self._used)
+        self._page.write(code)
+        self._used += (len(code) + 15) // 16 * 16
+        return address
+
+    def returning(self, value: int) -> int:
+        """``movabs rax, value; ret``: serves every integer and pointer result."""
+        return self._add(b"\x48\xb8" + (value & (1 << 64) - 1).to_bytes(8, "little") + b"\xc3")
+
+    def reading(self, cell: ctypes.c_uint64) -> int:
+        """``movabs rax, cell; mov rax, [rax]; ret``."""
+        address = ctypes.addressof(cell).to_bytes(8, "little")
+        return self._add(b"\x48\xb8" + address + b"\x48\x8b\x00\xc3")
+
+    def jump_to(self, target: int) -> int:
+        """``movabs rax, target; jmp rax``."""
+        return self._add(b"\x48\xb8" + target.to_bytes(8, "little") + b"\xff\xe0")
+
+    def with_argument(self, value: int, target: int) -> int:
+        """``movabs rsi, value``, then jump: the first argument of a function that returns a class.
+
+        (``rdi`` holds where the result goes and stays.)
+        """
+        load = b"\x48\xbe" + value.to_bytes(8, "little")
+        return self._add(load + b"\x48\xb8" + target.to_bytes(8, "little") + b"\xff\xe0")
+
+    def seal(self) -> None:
+        """Make the page executable (and no longer writable)."""
+        protect = ctypes.CDLL(None, use_errno=True).mprotect
+        protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        if protect(self.address, mmap.PAGESIZE, _PROT_READ_EXEC) != 0:
+            raise SimulationError(
+                "this system forbids making memory executable, which simulated CUDA needs "
+                f"(mprotect: errno {ctypes.get_errno()})"
+            )
+
+
+class NativeDevice:
+    """The native surface of ``count`` CUDA devices; :meth:`hide` and :meth:`remove` undo it."""
+
+    def __init__(self, count: int) -> None:
+        _check_platform()
+        #: Read by native code, so that a later simulation may have another count.
+        self._count = ctypes.c_uint64(count)
+        _KEPT_FOR_EVER.append(self._count)
+        self._undo: list[Callable[[], None]] = []
+        self._c10 = _library("libc10.so")
+        self._cpu = _library("libtorch_cpu.so")
+        try:
+            self.pinned_allocator = self._make_pinned_allocator()
+            self._allocator_word = self._find_allocator_word()
+            self._install_guard()
+            self._install_hooks()
+        except BaseException:
+            self.remove()
+            raise
+
+    # --- page-locked memory ---------------------------------------------------------------
+
+    def _cpu_allocator(self) -> int:
+        return int(_function(self._c10, _CPU_ALLOCATOR)())
+
+    def _make_pinned_allocator(self) -> int:
+        """A second object with the CPU allocator's virtual table (the class has no state)."""
+        twin = (ctypes.c_uint64 * 4)()
+        twin[0] = memory[self._cpu_allocator() >> 3]
+        _KEPT_FOR_EVER.append(twin)
+        return ctypes.addressof(twin)
+
+    def _find_allocator_word(self) -> int:
+        """Which word of a ``StorageImpl`` holds its allocator."""
+        storage = torch.empty(5, device="cpu").untyped_storage()
+        wanted, start = self._cpu_allocator(), storage._cdata >> 3  # noqa: SLF001
+        for word in range(_STORAGE_WORDS):
+            if memory[start + word] == wanted:
+                return word
+        raise SimulationError(f"this torch ({torch.__version__}) lays storages out unknown to us")
+
+    def is_pinned(self, tensor: torch.Tensor) -> bool:
+        """Whether the storage came from the page-locked allocator; no copy, no dispatch."""
+        storage = tensor.untyped_storage()._cdata  # noqa: SLF001
+        return bool(memory[(storage >> 3) + self._allocator_word] == self.pinned_allocator)
+
+    # --- device guard ---------------------------------------------------------------------
+
+    def _install_guard(self) -> None:
+        entries = 24
+        registry = (ctypes.c_uint64 * entries).in_dll(self._c10, _REGISTRY)
+        before = registry[_CUDA_TYPE]
+
+        def restore() -> None:
+            registry[_CUDA_TYPE] = before
+
+        self._undo.append(restore)
+        if not before:
+            registry[_CUDA_TYPE] = registry[_LAZY_TYPE]
+        torch._C._ensureCUDADeviceGuardSet()  # noqa: SLF001
+        if registry[_CUDA_TYPE] in {before, registry[_LAZY_TYPE]}:
+            restore()
+            raise SimulationError("torch did not accept a simulated device guard")
+
+    # --- hooks ----------------------------------------------------------------------------
+
+    def _answers(self, code: _NativeCode) -> dict[str, int]:
+        true, nothing = code.returning(1), code.returning(0)
+        count = code.reading(self._count)
+        return {
+            "isBuilt": true,
+            "isAvailable": true,
+            "hasPrimaryContext": true,
+            "hasCUDA": true,
+            "init": nothing,
+            "deviceSynchronize": nothing,
+            "deviceCount": count,
+            "getNumGPUs": count,
+            "getPinnedMemoryAllocator": code.returning(self.pinned_allocator),
+            # Random numbers come from host generators, so that seeds give what a CPU run gives.
+            "getDefaultGenerator": code.jump_to(_address(self._cpu, _CPU_GENERATOR)),
+            "getNewGenerator": code.with_argument(
+                _DEFAULT_SEED, _address(self._cpu, _NEW_CPU_GENERATOR)
+            ),
+            # CUDA builds would call libraries that need a device.
+            "hasCuDNN": nothing,
+            "compiledWithCuDNN": nothing,
+            "compiledWithMIOpen": nothing,
+        }
+
+    def _install_hooks(self) -> None:
+        slots = hook_slots(Path(torch.__file__).parent / "include")
+        code = _NativeCode()
+        answers = self._answers(code)
+        code.seal()
+        missing = answers.keys() - slots.keys()
+        if missing:
+            raise SimulationError(f"torch's CUDA hooks lack {', '.join(sorted(missing))}")
+        hooks = int(_function(self._cpu, _HOOKS)())
+        before = memory[hooks >> 3]
+        words = max(slots.values()) + 1
+        table = (ctypes.c_uint64 * (words + _VTABLE_PREFIX))()
+        ctypes.memmove(table, before - _VTABLE_PREFIX * _WORD, ctypes.sizeof(table))
+        for name, function in answers.items():
+            table[slots[name] + _VTABLE_PREFIX] = function
+        _KEPT_FOR_EVER.extend((code, table))
+        ours = ctypes.addressof(table) + _VTABLE_PREFIX * _WORD
+
+        self._hooks, self._hidden, self._shown = hooks, before, ours
+        self._undo.append(self.hide)
+        self.show(self._count.value)
+
+    def show(self, count: int) -> None:
+        """From now on C++ sees an accelerator with ``count`` devices."""
+        self._count.value = count
+        memory[self._hooks >> 3] = self._shown
+
+    def hide(self) -> None:
+        """C++ sees no accelerator any more; what was made on it still works."""
+        memory[self._hooks >> 3] = self._hidden
+
+    def remove(self) -> None:
+        """Put back everything native."""
+        while self._undo:
+            self._undo.pop()()
+
+
+def repair_engine() -> None:
+    """Start autograd's device threads where a backward ran before there was a device.
+
+    The engine starts its threads once, at the first backward, one for each device of that moment.
+    """
+    cpu = _library("libtorch_cpu.so")
+    engine = ctypes.c_void_p(_function(cpu, _ENGINE)())
+    _function(cpu, _START_THREADS)(engine)
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep freed memory instead of giving it back to the system.
+
+    A device's caching allocator reuses what was freed; simulated tensors live in the C heap, and
+    backward frees and allocates on the engine's own threads, whose arenas give large blocks back at
+    once: a quarter of a convolutional net's step went into page faults.  glibc only takes
+    the settings (malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD), it does
+    not tell the values before, so they stay.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return
+    largest_threshold, never, pad = 32 << 20, (1 << 31) - 1, 64 << 20
+    for setting, value in ((-8, 1), (-3, largest_threshold), (-1, never), (-2, pad)):
+        mallopt(setting, value)

@@ -1,0 +1,64 @@
+"""Zero-copy aliases between host and simulated device.
+
+A simulated device tensor is host memory with another device written on it.  DLPack hands the memory
+over without a copy and keeps it alive; the device is one word of the exchange structure
+(``DLDevice`` in dlpack.h: type in the low half, index in the high half; 1 is CPU, 2 is CUDA).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import torch
+
+from placeaudit.simulate.torch_cuda.native import memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["observers", "to_device", "to_host", "to_plain_host"]
+
+#: Called with every new device tensor and its device index (the memory ledger listens here).
+observers: Final[list[Callable[[torch.Tensor, int], None]]] = []
+
+_to_dlpack = torch._C._to_dlpack  # noqa: SLF001
+_from_dlpack = torch._C._from_dlpack  # noqa: SLF001
+_set_conj = torch._C._set_conj  # noqa: SLF001
+_set_neg = torch._C._set_neg  # noqa: SLF001
+
+_CPU_WORD = 1
+_CUDA_WORDS = tuple(2 | index << 32 for index in range(8))
+
+
+def to_plain_host(tensor: torch.Tensor) -> torch.Tensor:
+    """The same memory as a CPU tensor, for tensors without conjugate or negative bit."""
+    capsule = _to_dlpack(tensor)
+    # PyCapsule: refcount, type, pointer; DLManagedTensor: data pointer, then the device.
+    memory[(memory[(id(capsule) + 16) >> 3] + 8) >> 3] = _CPU_WORD
+    return _from_dlpack(capsule)
+
+
+def to_host(tensor: torch.Tensor) -> torch.Tensor:
+    """The same memory as a CPU tensor, conjugate and negative bits kept."""
+    alias = to_plain_host(tensor)
+    _carry_bits(tensor, alias)
+    return alias
+
+
+def to_device(tensor: torch.Tensor, index: int) -> torch.Tensor:
+    """The same memory as a new tensor on ``cuda:index``."""
+    capsule = _to_dlpack(tensor)
+    memory[(memory[(id(capsule) + 16) >> 3] + 8) >> 3] = _CUDA_WORDS[index]
+    alias = _from_dlpack(capsule)
+    _carry_bits(tensor, alias)
+    for observe in observers:
+        observe(alias, index)
+    return alias
+
+
+def _carry_bits(tensor: torch.Tensor, alias: torch.Tensor) -> None:
+    """DLPack knows nothing of the lazy conjugate and negative bits."""
+    if tensor.is_conj():
+        _set_conj(alias, True)  # noqa: FBT003
+    if tensor.is_neg():
+        _set_neg(alias, True)  # noqa: FBT003

@@ -1,0 +1,187 @@
+"""Streams and events of the simulated device.
+
+Work runs when it is issued, in program order, so every stream is always idle; what is kept is
+identity (which stream is current in which thread) and time (when an event was recorded).
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from placeaudit.simulate.torch_cuda.devices import current_index
+
+if TYPE_CHECKING:
+    from placeaudit.simulate.torch_cuda.patches import Patches
+
+__all__ = ["add_streams"]
+
+_CUDA_TYPE: Final = 1
+_ids = itertools.count(1)
+
+
+class _Current(threading.local):
+    """The current stream id of each device in this thread; 0 is the default stream."""
+
+    def __init__(self) -> None:
+        self.by_device: dict[int, int] = {}
+
+
+_current = _Current()
+
+
+def get_stream(device: int) -> tuple[int, int, int]:
+    """(stream id, device index, device type) of the current stream."""
+    return _current.by_device.get(device, 0), device, _CUDA_TYPE
+
+
+def default_stream(device: int) -> tuple[int, int, int]:
+    """(stream id, device index, device type) of the default stream."""
+    return 0, device, _CUDA_TYPE
+
+
+def set_stream(stream_id: int, device_index: int, device_type: int = _CUDA_TYPE) -> None:
+    """Make a stream current, and its device with it, as CUDA does."""
+    del device_type
+    _current.by_device[device_index] = stream_id
+    torch._C._accelerator_setDeviceIndex(device_index)  # noqa: SLF001
+
+
+def _new_stream(  # noqa: PLR0913  # the constructor of torch._C._CudaStreamBase
+    cls: type,
+    priority: int = 0,
+    stream_id: int = 0,
+    device_index: int = 0,
+    device_type: int = 0,
+    stream_ptr: int = 0,
+) -> Any:  # noqa: ANN401
+    stream = object.__new__(cls)
+    if device_type:
+        stream.stream_id, stream.device_index = stream_id, device_index
+    else:
+        stream.stream_id = stream_ptr or next(_ids)
+        stream.device_index = current_index()
+    stream.device_type = _CUDA_TYPE
+    stream.device = torch.device("cuda", stream.device_index)
+    stream.cuda_stream = stream.stream_id
+    stream._priority = min(0, priority)
+    return stream
+
+
+class _StreamMethods:
+    """Methods that ``torch.cuda.Stream`` expects of its base in C."""
+
+    stream_id: int
+    device_index: int
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        """Everything happened in ``__new__``."""
+
+    def query(self) -> bool:
+        """Work runs as it is issued."""
+        return True
+
+    def synchronize(self) -> None:
+        """Nothing is ever outstanding."""
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, torch.cuda.Stream)
+            and self.stream_id == other.stream_id
+            and self.device_index == other.device_index
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.stream_id, self.device_index))
+
+    @property
+    def priority(self) -> int:
+        """0 or the negative priority asked for."""
+        return self._priority  # type: ignore[attr-defined, no-any-return]
+
+    @staticmethod
+    def priority_range() -> tuple[int, int]:
+        """As reported by current devices."""
+        return 0, -5
+
+
+def _new_event(cls: type, enable_timing: bool = False, **options: object) -> Any:  # noqa: ANN401, FBT001, FBT002
+    del options
+    event = object.__new__(cls)
+    event.enable_timing = enable_timing
+    event.recorded_ns = None
+    event.cuda_event = 0
+    event.device = torch.device("cuda", current_index())
+    return event
+
+
+class _EventMethods:
+    """Methods that ``torch.cuda.Event`` expects of its base in C."""
+
+    enable_timing: bool
+    recorded_ns: int | None
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        """Everything happened in ``__new__``."""
+
+    def record(self, stream: object = None) -> None:
+        """Remember the time."""
+        del stream
+        self.recorded_ns = time.perf_counter_ns()
+        self.cuda_event = id(self)
+
+    def wait(self, stream: object = None) -> None:
+        """Streams run in program order already."""
+
+    def query(self) -> bool:
+        """Work runs as it is issued."""
+        return True
+
+    def synchronize(self) -> None:
+        """Nothing is ever outstanding."""
+
+    def elapsed_time(self, end_event: _EventMethods) -> float:
+        """Milliseconds of host time between two recorded events.
+
+        Raises:
+            ValueError: an event was made without timing or never recorded.
+        """
+        if not (self.enable_timing and end_event.enable_timing):
+            message = (
+                "Both events must be created with argument 'enable_timing=True'."
+            )
+            raise ValueError(message)
+        if self.recorded_ns is None or end_event.recorded_ns is None:
+            message = "Both events must be recorded before calculating elapsed time."
+            raise ValueError(message)
+        return (end_event.recorded_ns - self.recorded_ns) / 1e6
+
+
+def _members(source: type) -> dict[str, object]:
+    wanted = {"__init__", "__eq__", "__hash__"}
+    return {
+        name: value
+        for name, value in vars(source).items()
+        if name in wanted or not name.startswith("__")
+    }
+
+
+def add_streams(patches: Patches) -> None:
+    """Give torch's dummy base classes what a CUDA build's have, and the stream functions."""
+    stream, event = torch._C._CudaStreamBase, torch._C._CudaEventBase  # type: ignore[attr-defined]  # noqa: SLF001
+    patches.set_all(stream, {"__new__": staticmethod(_new_stream), **_members(_StreamMethods)})
+    patches.set_all(event, {"__new__": staticmethod(_new_event), **_members(_EventMethods)})
+    patches.set_all(
+        torch._C,  # noqa: SLF001
+        {
+            "_cuda_getCurrentStream": get_stream,
+            "_cuda_getDefaultStream": default_stream,
+            "_cuda_setStream": set_stream,
+            "_cuda_getCurrentRawStream": lambda device: get_stream(device)[0],
+            "_cuda_isCurrentStreamCapturing": lambda: False,
+        },
+    )
