@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import signal
 import sys
 
 __all__ = ["main", "run"]
 
 
 def run(args: list[str]) -> int:
-    """Run the command line; return its exit code.  Our own errors become one line on stderr."""
+    """Run the command line; return its exit code, or minus the signal that is to end us.
+
+    Our own errors become one line on stderr.
+    """
     import click
 
     from placeaudit.commands.main import cli
@@ -24,10 +30,10 @@ def run(args: list[str]) -> int:
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
     except click.Abort:
-        return 128 + 2
+        return -signal.SIGINT
     except BrokenPipeError:
         # The reader of our output (`| head`) has gone; nobody is left to be told.
-        sys.stdout = None  # type: ignore[assignment]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0
 
@@ -38,8 +44,27 @@ def _fail(message: str, code: int) -> int:
 
 
 def main() -> None:
-    """Entry point of ``placeaudit`` and ``python -m placeaudit``."""
-    sys.exit(run(sys.argv[1:]))
+    """Entry point of ``placeaudit`` and ``python -m placeaudit``.
+
+    A program that Ctrl-C ended leaves the process killed by SIGINT, as Python itself does: a shell
+    loop around it then ends too.  Registered first, so that it comes after every other ``atexit``.
+    """
+    killed: list[int] = []
+    atexit.register(_die, killed)
+    code = run(sys.argv[1:])
+    if code < 0:
+        killed.append(-code)
+    sys.exit(128 - code if code < 0 else code)
+
+
+def _die(killed: list[int]) -> None:
+    """End by the signal in ``killed``, if there is one."""
+    for number in killed:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:
+                stream.flush()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
 
 if __name__ == "__main__":

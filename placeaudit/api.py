@@ -168,7 +168,7 @@ def _trace(run: Run, *, force: bool, own: Sequence[str]) -> Iterator[Run]:
 
     if current() is not None:
         raise UsageError("a trace is running in this process already; traces do not nest")
-    create_run(run.path, argv=sys.argv, simulated=_simulated_model(), force=force)
+    create_run(run.path, argv=sys.argv, simulated=_simulated(), force=force)
     session = Session.start(run.path, own=own)
     run._open = True  # noqa: SLF001 - one object, handed out before it is complete
     try:
@@ -226,8 +226,8 @@ def step() -> None:
         session.mark_step()
 
 
-def _simulated_model() -> str:
-    """Hardware model of the simulation that is active in this process, "" if there is none."""
+def _simulated() -> str:
+    """Specification of the simulation that is active in this process, "" if there is none."""
     module = sys.modules.get("placeaudit.simulate.torch_cuda")
     installation = module.active() if module is not None else None
-    return str(installation.spec.model) if installation is not None else ""
+    return str(installation.spec) if installation is not None else ""

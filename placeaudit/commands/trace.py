@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import click
 
 from placeaudit.commands import options
-from placeaudit.errors import OutputError, PlaceauditError
+from placeaudit.errors import OutputError, PlaceauditError, SimulationError
 
 __all__ = ["command"]
 
@@ -78,8 +79,8 @@ def command(
     if html is not None:
         _check_file(html, force=force)
         html = html.absolute()
-    spec_model = _start_simulation(simulate)
-    run = _create(output, program, spec_model, force=force, module=module)
+    simulated = _start_simulation(simulate)
+    run = _create(output, program, simulated, force=force, module=module)
 
     from placeaudit.record.session import Session
 
@@ -93,25 +94,39 @@ def command(
     if os.getpid() == pid:  # a forked child that fell off the program's end has no verdict to give
         shown = _relative(run, here)
         _conclude(run, shown, own=own, html=html, force=force, quiet=quiet, verbose=verbose)
-    return code
+    return -signal.SIGINT if _was_interrupted(code) else code
+
+
+def _was_interrupted(code: int) -> bool:
+    """Whether Ctrl-C ended the program, rather than an exit with that number."""
+    from placeaudit.record.launch import INTERRUPTED
+
+    last = getattr(sys, "last_value", None)
+    return code == INTERRUPTED and isinstance(last, KeyboardInterrupt)
 
 
 def _start_simulation(text: str) -> str:
-    """Install the simulated devices; the hardware model's name, "" without ``--simulate``."""
+    """Install the simulated devices; the whole specification, "" without ``--simulate``."""
     if not text:
         return ""
     from placeaudit.simulate.spec import SimulationSpec
 
     spec = SimulationSpec.parse(text)
-    from placeaudit.simulate.torch_cuda import install
+    from placeaudit.record.backends import SIMULATE_VARIABLE
 
+    try:
+        from placeaudit.simulate.torch_cuda import install
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise SimulationError("cannot simulate cuda: PyTorch is not installed here") from None
     install(spec)
-    os.environ["PLACEAUDIT_SIMULATE"] = text
-    return spec.model
+    os.environ[SIMULATE_VARIABLE] = text  # children simulate what we do
+    return str(spec)
 
 
 def _create(
-    output: Path | None, program: tuple[str, ...], model: str, *, force: bool, module: bool
+    output: Path | None, program: tuple[str, ...], simulated: str, *, force: bool, module: bool
 ) -> Path:
     """Make the record's directory; without ``-o`` the first free default name."""
     from placeaudit.store.writer import create_run
@@ -119,7 +134,7 @@ def _create(
     argv = ("-m", *program) if module else program
     if output is not None:
         run = output.absolute()
-        create_run(run, argv=argv, simulated=model, force=force)
+        create_run(run, argv=argv, simulated=simulated, force=force)
         return run
     number = 1
     while True:
@@ -129,7 +144,7 @@ def _create(
         if run.exists():
             continue
         try:
-            create_run(run, argv=argv, simulated=model, force=False)
+            create_run(run, argv=argv, simulated=simulated, force=False)
         except OutputError:
             if run.exists():  # another process took the name in between
                 continue

@@ -125,9 +125,9 @@ class TerminalReporter:
             return
         console.print("Worth knowing, not stray:", style="bold")
         for finding in infos:
-            head = f"{finding.rule} {finding.name}  {_place(finding)}"
+            head = f"{finding.rule} {finding.name}  {_place(finding)}".rstrip()
             console.print(_indented(head, style=_STYLE[Severity.INFO]))
-            console.print(_indented(_cost(finding), 5))
+            console.print(_indented(finding.message, 5))
 
     def _next(self, console: Console, result: Result) -> None:
         if not self._next_run:
@@ -267,6 +267,8 @@ def _quality(console: Console, result: Result) -> None:
 
 
 def _place(finding: Finding) -> str:
+    if not finding.file:
+        return ""
     place = f"{_short(finding.file)}:{finding.line}" if finding.line > 0 else _short(finding.file)
     if finding.function and finding.function != "<module>":
         place += f" in {finding.function}"

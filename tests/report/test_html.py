@@ -158,3 +158,12 @@ def test_buttons_and_tables_are_real(gold_result: Result) -> None:
     tables = [tag for tag, _ in page.elements].count("table")
     figures = [a for _, a in page.elements if a.get("class") == "chart"]
     assert tables == len(figures) == 3
+
+
+def test_backticks_become_code_and_stay_escaped(
+    gold_result: Result, make_finding: Callable[..., Finding]
+) -> None:
+    finding = make_finding(message="`a < b` is 1 < 2", fix="an odd ` stays")
+    text = HtmlReporter().render([dataclasses.replace(gold_result, findings=(finding,))])
+    assert "<code>a &lt; b</code> is 1 &lt; 2" in text
+    assert "an odd ` stays" in text

@@ -4,7 +4,7 @@ import dataclasses
 import io
 from collections.abc import Callable
 
-from placeaudit.model import Finding
+from placeaudit.model import Finding, Severity
 from placeaudit.report.base import Result
 from placeaudit.report.terminal import TerminalReporter
 
@@ -49,6 +49,19 @@ def test_infos_are_counted_or_listed(gold_result: Result) -> None:
     assert "PA205 explicit-sync  /work/train.py:6" in TerminalReporter(notes=True).render(
         [gold_result]
     )
+
+
+def test_a_finding_about_the_record_has_no_place(
+    empty_result: Result, make_finding: Callable[..., Finding]
+) -> None:
+    about = make_finding(
+        rule="PA903", name="missing-mechanism", severity=Severity.INFO, file="", line=-1, count=1
+    )
+    text = TerminalReporter(notes=True).render(
+        [dataclasses.replace(empty_result, findings=(about,))]
+    )
+    assert "   PA903 missing-mechanism\n     loss.item() makes" in text
+    assert ":-1" not in text
 
 
 def test_a_clean_run_says_so(gold_result: Result) -> None:

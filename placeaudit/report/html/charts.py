@@ -21,6 +21,7 @@ LABELS = {
 }
 #: Sites in the table, and bars in the chart.
 _MOST_ROWS, _MOST_BARS = 100, 12
+_LONGEST_LABEL = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ def site_figure(result: Result) -> dict[str, Any]:
     """One bar a site, stacked by direction."""
     rows = site_rows(result).rows
     places = list(dict.fromkeys(row.place for row in rows))[:_MOST_BARS]
+    labels = _labels(places)
     data = []
     totals = dict.fromkeys(places, 0)
     for direction, label in LABELS.items():
@@ -132,7 +134,7 @@ def site_figure(result: Result) -> dict[str, Any]:
                 "orientation": "h",
                 "name": label,
                 "x": [mine[place].bytes for place in shown],
-                "y": shown,
+                "y": [labels[place] for place in shown],
                 "text": [
                     f"{size(mine[place].bytes)} in {plural(mine[place].count, 'copy', 'copies')}"
                     for place in shown
@@ -149,9 +151,23 @@ def site_figure(result: Result) -> dict[str, Any]:
             "showlegend": True,
             "barmode": "stack",
             "xaxis": _bytes_axis(max(totals.values(), default=0)),
-            "yaxis": {"categoryarray": places[::-1], "categoryorder": "array"},
+            "yaxis": {
+                "categoryarray": [labels[p] for p in reversed(places)],
+                "categoryorder": "array",
+            },
         },
     }
+
+
+def _labels(places: list[str]) -> dict[str, str]:
+    """Long paths cut to their last two parts, unless that makes two of them the same."""
+    cut = {
+        place: "…/" + "/".join(place.split("/")[-2:])
+        if len(place) > _LONGEST_LABEL and place.count("/") > 1
+        else place
+        for place in places
+    }
+    return cut if len(set(cut.values())) == len(places) else dict(zip(places, places, strict=True))
 
 
 def _bytes_axis(most: int) -> dict[str, Any]:

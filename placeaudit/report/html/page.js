@@ -159,7 +159,7 @@
       displaylogo: false,
       displayModeBar: chart.dataset.figure === "timeline",
       responsive: true,
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+      modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]],
     });
   }
 

@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 
 import jinja2
+import markupsafe
 
 import placeaudit
 from placeaudit.report import units
@@ -59,6 +60,17 @@ def _asset(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
+def _prose(text: str) -> markupsafe.Markup:
+    """Text as HTML, with what stands between backticks as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # a backtick without its partner: leave all as they are
+        return markupsafe.escape(text)
+    code, plain = markupsafe.Markup("<code>{}</code>"), markupsafe.Markup("{}")
+    return markupsafe.Markup("").join(
+        (code if i % 2 else plain).format(part) for i, part in enumerate(parts)
+    )
+
+
 @cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
@@ -72,6 +84,7 @@ def _template() -> jinja2.Template:
         "size": units.size,
         "duration": units.duration,
         "count": units.count,
+        "prose": _prose,
     }
     return environment.get_template("page.html.j2")
 

@@ -124,7 +124,7 @@ def _finding(result: Result, finding: Finding) -> dict[str, Any]:
         "finding": finding,
         "severity": finding.severity.value,
         "certainty": finding.certainty.value,
-        "place": f"{short_path(finding.file, cwd)}:{finding.line}",
+        "place": f"{short_path(finding.file, cwd)}:{finding.line}" if finding.file else "",
         "scope": finding.function if finding.function != "<module>" else "",
         "excerpt": _excerpt(result, finding),
         "facts": _facts(finding),
@@ -147,6 +147,8 @@ def _searched(finding: Finding) -> tuple[str, ...]:
 
 def _facts(finding: Finding) -> list[tuple[str, str]]:
     """Label and value of every figure that the finding has."""
+    if not finding.file:
+        return []  # about the record itself: nothing crossed
     facts = [("occurrences", f"{count(finding.count)}")]
     often = rate(finding.per_step)
     if often:
