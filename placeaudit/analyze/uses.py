@@ -208,8 +208,20 @@ class _Walk:
         ]
         worst = self._worst(uses)
         if worst.kind is UseKind.RETURNED:
-            return self._up(call, depth + 1)
+            return self._computed(call, depth)
+        if worst.kind in {UseKind.BRANCH, UseKind.UNKNOWN}:
+            return self._use(UseKind.NEEDED, call)
         return worst
+
+    def _computed(self, call: ast.Call, depth: int) -> Use:
+        """A function computes with the value: only what is plainly kept or shown is not needed."""
+        parent = self._file.parents.get(call)
+        unpacked = isinstance(parent, ast.Assign) and isinstance(
+            parent.targets[0], ast.Tuple | ast.List
+        )
+        use = self._up(call, depth + 1)
+        plain = {UseKind.ACCUMULATED, UseKind.PRINTED, UseKind.RETURNED}
+        return use if use.kind in plain and not unpacked else self._use(UseKind.NEEDED, call)
 
     # --- statements ----------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from placeaudit.analyze.callsite import CallSite, call_site
 from placeaudit.analyze.source import Sources
 from placeaudit.model import HashKind, Phase, Site
 
-__all__ = ["Facts", "Group", "Recurrence", "Rows", "codes", "previous_same"]
+__all__ = ["Facts", "Group", "Recurrence", "Rows", "codes", "constant_hashes", "previous_same"]
 
 Rows = npt.NDArray[np.intp]
 T = TypeVar("T")
@@ -27,6 +27,9 @@ RARE: Final = 0.1
 _LEAST_TURNS: Final = 4
 #: Below this, equal bytes alone prove nothing.
 TINY_BYTES: Final = 64
+#: How recording samples a large content (a test holds it against the recorder).
+_SAMPLE_BLOCKS: Final = 256
+_BLOCK_BYTES: Final = 1024
 #: Longer contents are not built again to see whether they are constant.
 _LARGEST_CONSTANT: Final = 1 << 26
 
@@ -63,6 +66,8 @@ class Recurrence:
     #: Steps in which it happened at all, and steps there were.
     touched: int
     steps: int
+    #: Median number of steps from one such step to the next; 0 where there is only one.
+    gap: float
     #: Mean turns of a model loop between two steps, where it is such a loop; else 0.
     turns: float
 
@@ -73,7 +78,14 @@ class Recurrence:
 
     @property
     def _stepwise(self) -> bool:
-        return self.steps == 0 or self.touched > RARE * self.steps
+        """More than once in ten steps.
+
+        Loops that count from 0 in each epoch read a little oftener than once in ten over the run:
+        the distance tells them.
+        """
+        if self.steps == 0:
+            return True
+        return self.touched > max(1.0, RARE * self.steps) and self.gap < 1 / RARE
 
     @property
     def often(self) -> bool:
@@ -158,12 +170,14 @@ class Facts:
         """How often the events in ``rows`` (of one site) come."""
         steps = len(self.audit.steps)
         if steps < 2:  # noqa: PLR2004 (one step is no rate)
-            return Recurrence(len(rows), None, len(rows), 0, 0.0)
+            return Recurrence(len(rows), None, len(rows), 0, 0.0, 0.0)
         step = events.step[rows]
-        touched = len(np.unique(step))
+        in_steps = np.unique(step)
+        touched = len(in_steps)
+        gap = float(np.median(np.diff(in_steps))) if touched > 1 else 0.0
         turn = np.searchsorted(self._turn_starts, events.time_ns[rows], side="right")
         turns = len(np.unique(codes(step, turn))) / touched if len(self._turn_starts) else 0.0
-        return Recurrence(len(rows), len(rows) / steps, touched, steps, turns)
+        return Recurrence(len(rows), len(rows) / steps, touched, steps, gap, turns)
 
     def uploads(self) -> npt.NDArray[np.bool_]:
         """Copies to a device that are part of the program's work, not of saving or loading."""
@@ -180,15 +194,30 @@ class Facts:
         copies = self.audit.copies
         out = np.zeros(len(rows), dtype=np.bool_)
         size, content = copies.bytes[rows], copies.content_hash[rows]
-        whole = copies.hash_kind[rows] == int(HashKind.FULL)
-        for length in np.unique(size[whole]).tolist():
-            if 0 < length <= _LARGEST_CONSTANT:
-                mine = whole & (size == length)
-                out[mine] = np.isin(content[mine], _constant_hashes(length))
+        for kind in (HashKind.FULL, HashKind.SAMPLED):
+            hashed = copies.hash_kind[rows] == int(kind)
+            for length in np.unique(size[hashed]).tolist():
+                mine = hashed & (size == length)
+                out[mine] = np.isin(content[mine], constant_hashes(length, kind))
         return out
 
 
-def _constant_hashes(length: int) -> npt.NDArray[np.uint64]:
-    patterns = [bytes(length)]
-    patterns += [one * (length // len(one)) for one in _ONES if length % len(one) == 0]
-    return np.array([xxhash.xxh3_64_intdigest(p) for p in patterns], dtype=np.uint64)
+def constant_hashes(length: int, kind: HashKind) -> npt.NDArray[np.uint64]:
+    """What recording hashes ``length`` bytes of all zeros or all ones to.
+
+    A sampled hash covers blocks of a large tensor with its length as seed.  Blocks begin anywhere,
+    so of the ones only those are known whose elements fit the distance between blocks.
+    """
+    sampled = kind is HashKind.SAMPLED
+    if not sampled and length > _LARGEST_CONSTANT:
+        return np.zeros(0, dtype=np.uint64)
+    covered = _SAMPLE_BLOCKS * _BLOCK_BYTES + _BLOCK_BYTES if sampled else length
+    between = (length - _BLOCK_BYTES) // (_SAMPLE_BLOCKS - 1) if sampled else 0
+    seed = length if sampled else 0
+    patterns = [bytes(covered)]
+    patterns += [
+        one * (covered // len(one))
+        for one in _ONES
+        if length % len(one) == 0 and between % len(one) == 0
+    ]
+    return np.array([xxhash.xxh3_64_intdigest(p, seed) for p in patterns], dtype=np.uint64)

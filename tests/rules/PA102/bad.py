@@ -1,0 +1,17 @@
+"""A mask that never changes is uploaded in every step."""
+
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+device = "cuda" if torch.cuda.is_available() else "cpu"
+model = nn.Linear(64, 10).to(device)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+data = [(torch.randn(32, 64), torch.randint(10, (32,))) for _ in range(12)]
+
+mask = torch.rand(64).bernoulli()
+for x, y in data:
+    loss = nn.functional.cross_entropy(model(x.to(device) * mask.to(device)), y.to(device))  # expect: PA102
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()

@@ -1,0 +1,18 @@
+"""Batches of one shape, each with other values."""
+
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+device = "cuda" if torch.cuda.is_available() else "cpu"
+model = nn.Linear(64, 10).to(device)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+data = [(torch.randn(32, 64), torch.randint(10, (32,))) for _ in range(12)]
+
+for x, y in data:
+    x = x.to(device)
+    y = y.to(device)
+    loss = nn.functional.cross_entropy(model(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()

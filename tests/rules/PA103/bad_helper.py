@@ -1,0 +1,25 @@
+"""The tensor is made in one function and uploaded in another."""
+
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+device = "cuda" if torch.cuda.is_available() else "cpu"
+model = nn.Linear(64, 10).to(device)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+data = [(torch.randn(32, 64), torch.randint(10, (32,))) for _ in range(12)]
+
+def hidden(batch):
+    return torch.zeros(batch, 64)
+
+
+def to_device(tensor):
+    return tensor.to(device)  # expect: PA103
+
+
+for x, y in data:
+    out = model(x.to(device) + to_device(hidden(32)))
+    loss = nn.functional.cross_entropy(out, y.to(device))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()

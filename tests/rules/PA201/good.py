@@ -1,0 +1,20 @@
+"""Values stay on the device until the end."""
+
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+device = "cuda" if torch.cuda.is_available() else "cpu"
+model = nn.Linear(64, 10).to(device)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+data = [(torch.randn(32, 64), torch.randint(10, (32,))) for _ in range(12)]
+
+total = torch.zeros((), device=device)
+for x, y in data:
+    out = model(x.to(device))
+    loss = nn.functional.cross_entropy(out, y.to(device))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    total += loss.detach()
+print(total.item())

@@ -1,0 +1,71 @@
+"""Each rule's programs, run for real under the simulated device.
+
+``# expect: PA101`` marks the line of a warning, ``# expect: PA201 info`` one of an info.  Every
+warning must be marked, and in ``good.py`` and ``trap_*.py`` the folder's own rule says nothing that
+is not.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from placeaudit.analyze.run import analyze
+from placeaudit.model import Finding
+from placeaudit.rules.registry import run_rules
+from placeaudit.store.reader import read_run
+
+HERE = Path(__file__).parent
+PROGRAMS = sorted(HERE.glob("PA*/*.py"))
+# Works from a checkout that is not installed, too.
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"}
+EXPECT = re.compile(r"# expect: (PA\d+)(?: (info))?")
+
+pytest.importorskip("torch")
+
+
+def expected(program: Path) -> set[tuple[str, int, str]]:
+    return {
+        (match[1], number, match[2] or "warning")
+        for number, line in enumerate(program.read_text().splitlines(), 1)
+        for match in EXPECT.finditer(line)
+    }
+
+
+def audit(program: Path, run: Path) -> tuple[Finding, ...]:
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "placeaudit", "trace", "--simulate", "cuda", "-q",
+            "-o", str(run), str(program),
+        ],
+        cwd=run.parent, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return run_rules(analyze(read_run(run)))
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_each_marked_line_is_found_and_nothing_else(program: Path, tmp_path: Path) -> None:
+    findings = audit(program, tmp_path / "run")
+    found = {(f.rule, f.line, f.severity.value) for f in findings}
+    marked = expected(program)
+    assert all(f.file == str(program) for f in findings if f.file)
+    assert {f for f in found if f[2] != "info"} == {m for m in marked if m[2] != "info"}
+    assert {m for m in marked if m[2] == "info"} <= found
+    if not program.stem.startswith("bad"):
+        own = {f for f in found if f[0] == program.parent.name}
+        small = {f for f in own if f[0] == "PA202"}
+        assert own - small <= marked
+
+
+def test_every_rule_of_copies_and_waits_has_its_programs() -> None:
+    from placeaudit.rules.registry import RULES
+
+    for rule in RULES:
+        if not rule.code.startswith("PA9"):
+            assert {"bad.py", "good.py"} <= {p.name for p in (HERE / rule.code).iterdir()}
