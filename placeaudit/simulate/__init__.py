@@ -32,7 +32,7 @@ def simulate(spec: str | SimulationSpec = "cuda") -> Iterator[SimulationSpec]:
         SimulationError: this machine, system or torch cannot simulate; everything was put back.
     """
     wanted = spec if isinstance(spec, SimulationSpec) else SimulationSpec.parse(spec)
-    from placeaudit.simulate import torch_cuda  # noqa: PLC0415  # imports torch
+    from placeaudit.simulate import torch_cuda  # imports torch
 
     outer = torch_cuda.active()
     if outer is not None:

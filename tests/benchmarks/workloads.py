@@ -43,7 +43,8 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.relu(x + self.body(x))
+        out: torch.Tensor = x + self.body(x)
+        return functional.relu(out)
 
 
 def residual_net(width: int, blocks: int) -> nn.Module:
@@ -72,7 +73,9 @@ class LanguageModel(nn.Module):
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         size = tokens.size(1)
         mask = nn.Transformer.generate_square_subsequent_mask(size, device=tokens.device)
-        return self.head(self.encoder(self.embedding(tokens), mask=mask, is_causal=True))
+        hidden = self.encoder(self.embedding(tokens), mask=mask, is_causal=True)
+        logits: torch.Tensor = self.head(hidden)
+        return logits
 
 
 class Recurrent(nn.Module):
@@ -85,7 +88,8 @@ class Recurrent(nn.Module):
         self.head = nn.Linear(width, words)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self.head(self.lstm(self.embedding(tokens))[0])
+        logits: torch.Tensor = self.head(self.lstm(self.embedding(tokens))[0])
+        return logits
 
 
 def _images(device: str, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -96,15 +100,14 @@ def _images(device: str, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _classifier(device: str, model: nn.Module, optimizer: str) -> Step:
     model = model.to(device)
-    options = {"foreach": True}
     parameters = model.parameters()
     update: torch.optim.Optimizer
     if optimizer == "sgd":
-        update = torch.optim.SGD(parameters, lr=0.05, momentum=0.9, **options)
+        update = torch.optim.SGD(parameters, lr=0.05, momentum=0.9, foreach=True)
     elif optimizer == "adamw":
-        update = torch.optim.AdamW(parameters, lr=1e-3, **options)
+        update = torch.optim.AdamW(parameters, lr=1e-3, foreach=True)
     else:
-        update = torch.optim.Adam(parameters, lr=1e-3, **options)
+        update = torch.optim.Adam(parameters, lr=1e-3, foreach=True)
     images, labels = _images(device, 64)
 
     def step() -> torch.Tensor:
@@ -135,7 +138,8 @@ def _tokens_step(device: str, model: nn.Module, words: int, size: tuple[int, int
 
 def _mlp(width: int, depth: int) -> nn.Module:
     hidden = [layer for _ in range(depth) for layer in (nn.Linear(width, width), nn.ReLU())]
-    return nn.Sequential(nn.Flatten(), nn.Linear(3072, width), nn.ReLU(), *hidden, nn.Linear(width, 10))
+    first = (nn.Flatten(), nn.Linear(3072, width), nn.ReLU())
+    return nn.Sequential(*first, *hidden, nn.Linear(width, 10))
 
 
 def _mixed_precision(device: str) -> Step:

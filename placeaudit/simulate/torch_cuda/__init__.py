@@ -70,12 +70,12 @@ class Installation:
         disabled = os.environ.get("TORCHDYNAMO_DISABLE")
         os.environ["TORCHDYNAMO_DISABLE"] = "1"
         patches.on_undo(lambda: _restore_environment("TORCHDYNAMO_DISABLE", disabled))
-        torch.cuda._lazy_init()  # noqa: SLF001
+        torch.cuda._lazy_init()
         if _process.kernels is None:
             keep_freed_memory()
             _process.kernels = Kernels(_process.native)
-        retag.observers.append(self._ledger.add)
-        patches.on_undo(lambda: retag.observers.remove(self._ledger.add))
+        retag.ledgers.append(self._ledger)
+        patches.on_undo(lambda: retag.ledgers.remove(self._ledger))
 
     def install(self) -> None:
         """Switch on and test; where a test fails everything is put back first."""

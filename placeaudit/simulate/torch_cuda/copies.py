@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["make_copies"]
 
 Tensor = torch.Tensor
-_copy = torch.ops.aten.copy_.default._op  # noqa: SLF001
-_scalar = torch.ops.aten._local_scalar_dense.default._op  # noqa: SLF001
+_copy = torch.ops.aten.copy_.default._op
+_scalar = torch.ops.aten._local_scalar_dense.default._op
 
 
 def _host(tensor: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ def _like(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.empty_like(tensor, dtype=dtype, memory_format=torch.contiguous_format)
 
 
-def _copy_kernel(target: Tensor, source: Any, non_blocking: bool = False) -> Tensor:  # noqa: ANN401, FBT001, FBT002
+def _copy_kernel(target: Tensor, source: Any, non_blocking: bool = False) -> Tensor:
     if not isinstance(source, Tensor):  # a wrapped number arrives as a number
         source = torch.scalar_tensor(source, dtype=target.dtype)
     crosses_host = target.is_cuda != source.is_cuda

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_index", "current_index", "index_of", "limits", "make_mismatch"]
 
-current_index: Callable[[], int] = torch._C._accelerator_getDeviceIndex  # noqa: SLF001
+current_index: Callable[[], int] = torch._C._accelerator_getDeviceIndex
 
 
 @dataclass(slots=True)

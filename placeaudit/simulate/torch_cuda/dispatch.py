@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,11 @@ import torch
 
 from placeaudit.simulate.torch_cuda.catalogue import Declaration, read_declarations
 from placeaudit.simulate.torch_cuda.copies import make_copies
+from placeaudit.simulate.torch_cuda.devices import index_of
 from placeaudit.simulate.torch_cuda.indexing import make_indexing
 from placeaudit.simulate.torch_cuda.kernels import generic_kernel, view_kernel
 from placeaudit.simulate.torch_cuda.layers import make_composites, make_layers
+from placeaudit.simulate.torch_cuda.retag import ledgers, to_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,20 +24,20 @@ if TYPE_CHECKING:
 __all__ = ["Kernels"]
 
 
-def _find(name: str) -> Any | None:  # noqa: ANN401  # torch has no public type for it
+def _find(name: str) -> Any | None:  # torch has no public type for it
     """The overload named, None where this torch has none."""
     base, _, overload = name.partition(".")
     packet = getattr(torch.ops.aten, base, None)
     return getattr(packet, overload or "default", None)
 
 
-def _is_view(operator: Any) -> bool:  # noqa: ANN401
-    returns = operator._schema.returns  # noqa: SLF001
+def _is_view(operator: Any) -> bool:
+    returns = operator._schema.returns
     return any(r.alias_info is not None and not r.alias_info.is_write for r in returns)
 
 
 def _has_cpu_kernel(name: str) -> bool:
-    return torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::{name}", "CPU")  # noqa: SLF001
+    return torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::{name}", "CPU")
 
 
 def _same_memory(tensor: torch.Tensor, other: torch.Tensor) -> bool:
@@ -46,9 +49,23 @@ def _same_memory(tensor: torch.Tensor, other: torch.Tensor) -> bool:
     )
 
 
-def _zeros(size: list[int], *, device: torch.device | None = None, **options: Any) -> torch.Tensor:  # noqa: ANN401
+def _zeros(size: list[int], *, device: torch.device | None = None, **options: Any) -> torch.Tensor:
     """``_efficientzerotensor`` has no memory at all, which an alias cannot express."""
     return torch.zeros(size, device=device, dtype=options.get("dtype"))
+
+
+def _allocating(operator: Any) -> Callable[..., torch.Tensor]:
+    """An ``empty`` that asks the ledger before it asks the host, as a device that is full would."""
+    call = operator._op
+
+    def kernel(size: list[int], *args: Any, **options: Any) -> torch.Tensor:
+        index = index_of(options.pop("device", None))
+        dtype = options.get("dtype") or torch.get_default_dtype()
+        for ledger in ledgers:
+            ledger.require(math.prod(size) * dtype.itemsize, index)
+        return to_device(call(size, *args, **options), index)
+
+    return kernel
 
 
 def _special_kernels() -> dict[str, Callable[..., Any]]:
@@ -56,6 +73,8 @@ def _special_kernels() -> dict[str, Callable[..., Any]]:
         **make_copies(),
         **make_indexing(),
         **make_layers(),
+        "empty.memory_format": _allocating(torch.ops.aten.empty.memory_format),
+        "empty_strided": _allocating(torch.ops.aten.empty_strided.default),
         "is_set_to": _same_memory,
         "_efficientzerotensor": _zeros,
         "record_stream": lambda tensor, stream: None,  # noqa: ARG005  # nothing to keep alive
@@ -98,12 +117,12 @@ class Kernels:
         self._libraries.append(anything)
         anything.fallback(self._fallback, "CUDA")
 
-    def _fallback(self, operator: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def _fallback(self, operator: Any, *args: Any, **kwargs: Any) -> Any:
         """Operators of other libraries: their CPU kernel on host aliases."""
         kernel = self._by_operator.get(operator)
         if kernel is None:
-            name = operator._schema.name  # noqa: SLF001
-            if not torch._C._dispatch_has_kernel_for_dispatch_key(name, "CPU"):  # noqa: SLF001
+            name = operator._schema.name
+            if not torch._C._dispatch_has_kernel_for_dispatch_key(name, "CPU"):
                 raise NotImplementedError(_no_kernel(name))
             declaration = Declaration(name, is_device_checked=False)
             make = view_kernel if _is_view(operator) else None
@@ -114,7 +133,7 @@ class Kernels:
     def remove(self) -> None:
         """Take every kernel back: device tensors cannot even be printed afterwards."""
         for library in self._libraries:
-            library._destroy()  # noqa: SLF001
+            library._destroy()
         self._libraries.clear()
 
 
@@ -134,4 +153,3 @@ def _pinned_kernel(native: NativeDevice) -> Callable[..., bool]:
         return is_pinned(tensor)
 
     return kernel
-

@@ -22,8 +22,8 @@ __all__ = ["make_indexing"]
 Tensor = torch.Tensor
 Indices = "Sequence[Tensor | None]"
 _MASKS = (torch.bool, torch.uint8)
-_index = torch.ops.aten.index.Tensor._op  # noqa: SLF001
-_index_put = torch.ops.aten._index_put_impl_.default._op  # noqa: SLF001
+_index = torch.ops.aten.index.Tensor._op
+_index_put = torch.ops.aten._index_put_impl_.default._op
 
 
 def _expanded(indexed: Tensor, indices: Sequence[Tensor | None]) -> list[Tensor | None]:
@@ -75,9 +75,9 @@ def _fills_mask(indices: Sequence[Tensor | None], values: Tensor, *, accumulate:
 def _index_put_kernel(
     target: Tensor,
     indices: Sequence[Tensor | None],
-    values: Any,  # noqa: ANN401  # a wrapped number arrives as a number
-    accumulate: bool = False,  # noqa: FBT001, FBT002
-    unsafe: bool = False,  # noqa: FBT001, FBT002
+    values: Any,  # a wrapped number arrives as a number
+    accumulate: bool = False,
+    unsafe: bool = False,
 ) -> Tensor:
     if not isinstance(values, Tensor):
         values = torch.scalar_tensor(values, dtype=target.dtype)
@@ -106,9 +106,7 @@ def _require_same_device(target: Tensor, values: Tensor) -> None:
         raise RuntimeError(message)
 
 
-def _refuse_host_target(
-    target: Tensor, indices: Sequence[Tensor | None], values: Tensor
-) -> None:
+def _refuse_host_target(target: Tensor, indices: Sequence[Tensor | None], values: Tensor) -> None:
     if any(index is not None and index.is_cuda for index in indices):
         message = (
             f"indices should be either on {target.device} or on the same device as the indexed "

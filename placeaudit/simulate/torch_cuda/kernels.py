@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["assign", "generic_kernel", "view_kernel"]
 
 Tensor = torch.Tensor
-_CPU_KEYS: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)  # noqa: SLF001
+_CPU_KEYS: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
 _CPU: Final = torch.device("cpu")
 _NUMBERS: Final = (bool, int, float, complex)
 
@@ -46,7 +46,7 @@ def assign(target: Tensor, value: Tensor) -> Tensor:
 _set_kernel: Final = torch.library.get_kernel("aten::set_.source_Storage_storage_offset", "CPU")
 
 
-def view_kernel(operator: Any) -> Kernel:  # noqa: ANN401  # torch has no public type for it
+def view_kernel(operator: Any) -> Kernel:  # torch has no public type for it
     """A view moves no data: the CPU kernel makes it on the device tensor itself."""
     call = torch.library.get_kernel(operator, "CPU").call_boxed
 
@@ -69,7 +69,7 @@ class _HostValues:
         self.index = index
         self.has_mix = False
 
-    def value(self, argument: Any) -> Any:  # noqa: ANN401
+    def value(self, argument: Any) -> Any:
         """The host's view of one argument, lists and tuples included."""
         if isinstance(argument, Tensor):
             if not argument.is_cuda:
@@ -98,12 +98,12 @@ def _wrap(result: object, index: int) -> object:
 
 
 def _named_tensors(
-    operator: Any,  # noqa: ANN401
+    operator: Any,
     args: tuple[object, ...],
     kwargs: dict[str, object],
 ) -> list[tuple[str, Tensor]]:
     """Every tensor argument with its schema name, out arguments first as PyTorch checks them."""
-    arguments = operator._schema.arguments  # noqa: SLF001
+    arguments = operator._schema.arguments
     pairs = [(arguments[i].name, value) for i, value in enumerate(args)]
     pairs = [*kwargs.items(), *pairs]
     found: list[tuple[str, Tensor]] = []
@@ -115,7 +115,7 @@ def _named_tensors(
     return found
 
 
-def _number_fixer(operator: Any) -> Callable[[list[Any]], None] | None:  # noqa: ANN401
+def _number_fixer(operator: Any) -> Callable[[list[Any]], None] | None:
     """Numbers that arrive where the schema wants a tensor become tensors of the common type.
 
     The dispatcher hands wrapped numbers to Python kernels as plain numbers; only some operators
@@ -123,7 +123,7 @@ def _number_fixer(operator: Any) -> Callable[[list[Any]], None] | None:  # noqa:
     """
     positions = [
         i
-        for i, argument in enumerate(operator._schema.arguments)  # noqa: SLF001
+        for i, argument in enumerate(operator._schema.arguments)
         if str(argument.type) in {"Tensor", "Optional[Tensor]"} and not argument.kwarg_only
     ]
     if len(positions) < 2:  # noqa: PLR2004  # one tensor: it is what brought the call here
@@ -139,16 +139,16 @@ def _number_fixer(operator: Any) -> Callable[[list[Any]], None] | None:  # noqa:
     return fix
 
 
-def _sees_lazy_bits(operator: Any) -> bool:  # noqa: ANN401
+def _sees_lazy_bits(operator: Any) -> bool:
     """Whether conjugate or negative tensors reach the kernel instead of being resolved above it."""
-    has = torch._C._dispatch_has_kernel_for_dispatch_key  # noqa: SLF001
+    has = torch._C._dispatch_has_kernel_for_dispatch_key
     name = operator.name()
     return bool(has(name, "Conjugate") or has(name, "Negative"))
 
 
-def _result_sources(operator: Any) -> list[int | str | None]:  # noqa: ANN401
-    """For each result, the argument it *is* (in place, ``out=``): position or keyword, else None."""
-    schema = operator._schema  # noqa: SLF001
+def _result_sources(operator: Any) -> list[int | str | None]:
+    """For each result, the argument it is (in place, ``out=``): position, keyword or None."""
+    schema = operator._schema
     sources: list[int | str | None] = []
     for result in schema.returns:
         source: int | str | None = None
@@ -161,12 +161,12 @@ def _result_sources(operator: Any) -> list[int | str | None]:  # noqa: ANN401
     return sources
 
 
-def generic_kernel(operator: Any, declaration: Declaration) -> Kernel:  # noqa: ANN401
+def generic_kernel(operator: Any, declaration: Declaration) -> Kernel:
     """The kernel of one operator overload that CPU implements too."""
     sources = _result_sources(operator)
     fix_numbers = _number_fixer(operator)
     mismatch = make_mismatch(declaration)
-    call = operator._op  # noqa: SLF001
+    call = operator._op
     run = _Runner(operator, call, fix_numbers, mismatch)
     if any(isinstance(source, str) for source in sources):
         return _out_kernel(run, [s for s in sources if isinstance(s, str)])
@@ -193,7 +193,7 @@ class _Runner:
 
     def __init__(
         self,
-        operator: Any,  # noqa: ANN401
+        operator: Any,
         call: Callable[..., Any],
         fix_numbers: Callable[[list[Any]], None] | None,
         mismatch: Callable[[list[tuple[str, Tensor]]], None],
@@ -256,7 +256,7 @@ class _Runner:
 def _in_place_kernel(run: _Runner, source: int | str) -> Kernel:
     position = source if isinstance(source, int) else 0
 
-    def kernel(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def kernel(*args: Any, **kwargs: Any) -> Any:
         run(args, kwargs)
         return args[position]
 
@@ -264,7 +264,7 @@ def _in_place_kernel(run: _Runner, source: int | str) -> Kernel:
 
 
 def _mixed_kernel(run: _Runner, sources: list[int | str | None]) -> Kernel:
-    def kernel(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def kernel(*args: Any, **kwargs: Any) -> Any:
         result, index = run(args, kwargs)
         pairs = zip(result, sources, strict=True)
         return tuple(
@@ -282,7 +282,7 @@ def _out_kernel(run: _Runner, names: list[str]) -> Kernel:
     is given their memory.
     """
 
-    def kernel(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def kernel(*args: Any, **kwargs: Any) -> Any:
         outs = [kwargs[name] for name in names]
         fresh: dict[str, Tensor] = {}
         for name, out in zip(names, outs, strict=True):

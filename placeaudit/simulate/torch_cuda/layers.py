@@ -19,13 +19,13 @@ __all__ = ["make_composites", "make_layers"]
 
 Tensor = torch.Tensor
 _aten = torch.ops.aten
-_convolution: Final = _aten.convolution.default._op  # noqa: SLF001
-_convolution_backward: Final = _aten.convolution_backward.default._op  # noqa: SLF001
-_choice: Final = _aten._fused_sdp_choice.default._op  # noqa: SLF001
-_attention: Final = _aten._scaled_dot_product_flash_attention_for_cpu.default._op  # noqa: SLF001
-_attention_backward: Final = _aten._scaled_dot_product_flash_attention_for_cpu_backward.default._op  # noqa: SLF001
-_fused: Final = _aten._scaled_dot_product_efficient_attention.default._op  # noqa: SLF001
-_unfused: Final = _aten._scaled_dot_product_attention_math.default._op  # noqa: SLF001
+_convolution: Final = _aten.convolution.default._op
+_convolution_backward: Final = _aten.convolution_backward.default._op
+_choice: Final = _aten._fused_sdp_choice.default._op
+_attention: Final = _aten._scaled_dot_product_flash_attention_for_cpu.default._op
+_attention_backward: Final = _aten._scaled_dot_product_flash_attention_for_cpu_backward.default._op
+_fused: Final = _aten._scaled_dot_product_efficient_attention.default._op
+_unfused: Final = _aten._scaled_dot_product_attention_math.default._op
 
 #: ``at::sdp::SDPBackend`` (aten/src/ATen/native/transformers/sdp_utils_cpp.h).
 _SDP_MATH: Final = 0
@@ -63,7 +63,7 @@ def _convolution_kernel(
     input: Tensor,  # noqa: A002
     weight: Tensor,
     bias: Tensor | None,
-    *geometry: Any,  # noqa: ANN401
+    *geometry: Any,
 ) -> Tensor:
     _require_same_type(input, weight, bias)
     result = _convolution(to_host(input), to_host(weight), _maybe_host(bias), *geometry)
@@ -74,11 +74,9 @@ def _convolution_backward_kernel(
     gradient: Tensor,
     input: Tensor,  # noqa: A002
     weight: Tensor,
-    *geometry: Any,  # noqa: ANN401
+    *geometry: Any,
 ) -> tuple[Tensor | None, ...]:
-    results = _convolution_backward(
-        to_host(gradient), to_host(input), to_host(weight), *geometry
-    )
+    results = _convolution_backward(to_host(gradient), to_host(input), to_host(weight), *geometry)
     index = input.get_device()
     return tuple(None if item is None else to_device(item, index) for item in results)
 
@@ -86,19 +84,19 @@ def _convolution_backward_kernel(
 # --- attention --------------------------------------------------------------------------------
 
 
-def _attention_choice(  # noqa: PLR0913  # the operator's own signature
+def _attention_choice(  # the operator's own signature
     query: Tensor,
     key: Tensor,
     value: Tensor,
     attn_mask: Tensor | None = None,
     dropout_p: float = 0.0,
-    is_causal: bool = False,  # noqa: FBT001, FBT002
+    is_causal: bool = False,
     *,
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> int:
     """The fused kernel where CPU would take its own; its CUDA entry point is the efficient one."""
-    with torch._C._AutoDispatchBelowAutograd():  # noqa: SLF001
+    with torch._C._AutoDispatchBelowAutograd():
         choice = _choice(
             *(_maybe_host(item) for item in (query, key, value, attn_mask)),
             dropout_p,
@@ -110,13 +108,13 @@ def _attention_choice(  # noqa: PLR0913  # the operator's own signature
     return _SDP_MATH if choice == _SDP_MATH or needs_mask_gradient else _SDP_EFFICIENT
 
 
-def _attend(  # noqa: PLR0913  # the operator's own signature
+def _attend(  # the operator's own signature
     query: Tensor,
     key: Tensor,
     value: Tensor,
     attn_mask: Tensor | None = None,
     dropout_p: float = 0.0,
-    is_causal: bool = False,  # noqa: FBT001, FBT002
+    is_causal: bool = False,
     *,
     scale: float | None = None,
     enable_gqa: bool = False,
@@ -126,16 +124,20 @@ def _attend(  # noqa: PLR0913  # the operator's own signature
     PyTorch asks a C++ table for the device's choice of kernel, which a CPU build has no entry in,
     and would always take the unfused one.
     """
-    options = {"scale": scale, "enable_gqa": enable_gqa}
+    options: dict[str, Any] = {"scale": scale, "enable_gqa": enable_gqa}
     arguments = (query, key, value, attn_mask, dropout_p, is_causal)
     tensors = [item for item in (query, key, value, attn_mask) if item is not None]
     is_on_one = all(item.device == query.device for item in tensors)
     if not is_on_one or _attention_choice(*arguments, **options) == _SDP_MATH:
-        return _unfused(*arguments, **options)[0]
+        result: Tensor = _unfused(*arguments, **options)[0]
+        return result
     if attn_mask is not None and attn_mask.dtype == torch.bool:
         allowed = torch.zeros((), dtype=query.dtype, device=query.device)
         attn_mask = torch.where(attn_mask, allowed, float("-inf"))
-    return _fused(query, key, value, attn_mask, False, dropout_p, is_causal, scale=scale)[0]  # noqa: FBT003
+    attended: tuple[Tensor, ...] = _fused(
+        query, key, value, attn_mask, False, dropout_p, is_causal, scale=scale
+    )
+    return attended[0]
 
 
 def _attention_kernel(
@@ -143,9 +145,9 @@ def _attention_kernel(
     key: Tensor,
     value: Tensor,
     mask: Tensor | None,
-    compute_log_sumexp: bool,  # noqa: FBT001
+    compute_log_sumexp: bool,
     dropout_p: float = 0.0,
-    is_causal: bool = False,  # noqa: FBT001, FBT002
+    is_causal: bool = False,
     *,
     scale: float | None = None,
 ) -> tuple[Tensor, ...]:
@@ -176,7 +178,7 @@ def _attention_backward_kernel(
     offset: Tensor,
     dropout_p: float,
     grad_input_mask: Sequence[bool],
-    is_causal: bool = False,  # noqa: FBT001, FBT002
+    is_causal: bool = False,
     *,
     scale: float | None = None,
 ) -> tuple[Tensor | None, ...]:
@@ -224,7 +226,7 @@ def _lstm_backward_kernel(
     cx: Tensor,
     cy: Tensor,
     workspace: Tensor,
-    has_bias: bool,  # noqa: FBT001
+    has_bias: bool,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     if grad_hy is None and grad_cy is None:
         return None, None, None
@@ -276,7 +278,7 @@ def _gates_of(gates: Tensor, bias: Tensor | None) -> Tensor:
 def _gru_backward_kernel(
     grad_hy: Tensor,
     workspace: Tensor,
-    has_bias: bool,  # noqa: FBT001
+    has_bias: bool,
 ) -> tuple[Tensor | None, ...]:
     reset, update, new, hidden, from_hidden = to_host(workspace).chunk(5, 1)
     grad = to_host(grad_hy)
@@ -291,6 +293,12 @@ def _gru_backward_kernel(
     return tuple(None if item is None else to_device(item, index) for item in results)
 
 
+def _never(*args: object, **kwargs: object) -> bool:
+    """A library that is not there."""
+    del args, kwargs
+    return False
+
+
 def make_layers() -> dict[str, Callable[..., Any]]:
     """Kernels by operator name."""
     return {
@@ -303,8 +311,10 @@ def make_layers() -> dict[str, Callable[..., Any]]:
         "_thnn_fused_lstm_cell_backward_impl": _lstm_backward_kernel,
         "_thnn_fused_gru_cell": _gru_kernel,
         "_thnn_fused_gru_cell_backward": _gru_backward_kernel,
-        "_use_cudnn_ctc_loss": lambda *_args, **_kwargs: False,
-        "_use_cudnn_ctc_loss.Tensor": lambda *_args, **_kwargs: False,
+        "_use_cudnn_ctc_loss": _never,
+        "_use_cudnn_ctc_loss.Tensor": _never,
+        "_use_miopen_ctc_loss": _never,
+        "_use_miopen_ctc_loss.Tensor": _never,
     }
 
 

@@ -46,12 +46,21 @@ class Ledger:
     def _make_release(self) -> Callable[[_Held], None]:
         live, current, blocks = self._live, self._current, self._blocks
 
-        def release(held: Any) -> None:  # noqa: ANN401
+        def release(held: Any) -> None:
             live.discard(held)
             current[held.index] -= held.size
             blocks[held.index] -= 1
 
         return release
+
+    def require(self, size: int, index: int) -> None:
+        """Make sure that ``size`` bytes are free before the host is asked for them.
+
+        Raises:
+            torch.OutOfMemoryError: the device would not have that much memory.
+        """
+        if self._current[index] + size > self.memory_bytes:
+            raise torch.OutOfMemoryError(self._full(index, size))
 
     def add(self, tensor: torch.Tensor, index: int) -> None:
         """Count the storage of a new device tensor.
@@ -63,9 +72,8 @@ class Ledger:
         size = (storage.nbytes() + _BLOCK - 1) // _BLOCK * _BLOCK
         if size == 0:
             return
+        self.require(size, index)
         current = self._current[index] + size
-        if current > self.memory_bytes:
-            raise torch.OutOfMemoryError(self._full(index, size))
         held = _Held(storage, self._release)
         held.index = index
         held.size = size

@@ -74,7 +74,7 @@ def _library(name: str) -> ctypes.CDLL:
         raise SimulationError(f"cannot open torch's {name}: {error}") from error
 
 
-def _function(library: ctypes.CDLL, symbol: str) -> Any:  # noqa: ANN401  # a ctypes function
+def _function(library: ctypes.CDLL, symbol: str) -> Any:  # a ctypes function
     try:
         function = getattr(library, symbol)
     except AttributeError as error:
@@ -171,7 +171,7 @@ class NativeDevice:
     def _find_allocator_word(self) -> int:
         """Which word of a ``StorageImpl`` holds its allocator."""
         storage = torch.empty(5, device="cpu").untyped_storage()
-        wanted, start = self._cpu_allocator(), storage._cdata >> 3  # noqa: SLF001
+        wanted, start = self._cpu_allocator(), storage._cdata >> 3
         for word in range(_STORAGE_WORDS):
             if memory[start + word] == wanted:
                 return word
@@ -179,7 +179,7 @@ class NativeDevice:
 
     def is_pinned(self, tensor: torch.Tensor) -> bool:
         """Whether the storage came from the page-locked allocator; no copy, no dispatch."""
-        storage = tensor.untyped_storage()._cdata  # noqa: SLF001
+        storage = tensor.untyped_storage()._cdata
         return bool(memory[(storage >> 3) + self._allocator_word] == self.pinned_allocator)
 
     # --- device guard ---------------------------------------------------------------------
@@ -195,7 +195,7 @@ class NativeDevice:
         self._undo.append(restore)
         if not before:
             registry[_CUDA_TYPE] = registry[_LAZY_TYPE]
-        torch._C._ensureCUDADeviceGuardSet()  # noqa: SLF001
+        torch._C._ensureCUDADeviceGuardSet()
         if registry[_CUDA_TYPE] in {before, registry[_LAZY_TYPE]}:
             restore()
             raise SimulationError("torch did not accept a simulated device guard")

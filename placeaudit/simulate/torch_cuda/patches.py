@@ -25,7 +25,7 @@ class Patches:
     def __init__(self) -> None:
         self._undo: list[Callable[[], None]] = []
 
-    def set(self, owner: Any, name: str, value: object) -> None:  # noqa: ANN401
+    def set(self, owner: Any, name: str, value: object) -> None:
         """Set one attribute of a module or class."""
         before = vars(owner).get(name, _MISSING)
 
@@ -38,7 +38,7 @@ class Patches:
         setattr(owner, name, value)
         self._undo.append(restore)
 
-    def set_all(self, owner: Any, values: dict[str, object]) -> None:  # noqa: ANN401
+    def set_all(self, owner: Any, values: dict[str, object]) -> None:
         """Set several attributes of one owner."""
         for name, value in values.items():
             self.set(owner, name, value)
@@ -55,6 +55,6 @@ class Patches:
 
 def forget_initialization(patches: Patches) -> None:
     """``torch.cuda`` remembers that it was initialised and how many devices there are."""
-    patches.set(torch.cuda, "_initialized", False)  # noqa: FBT003
+    patches.set(torch.cuda, "_initialized", False)
     patches.set(torch.cuda, "_cached_device_count", None)
     patches.set(torch.cuda, "default_generators", ())

@@ -14,17 +14,17 @@ import torch
 from placeaudit.simulate.torch_cuda.native import memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from placeaudit.simulate.torch_cuda.ledger import Ledger
 
-__all__ = ["observers", "to_device", "to_host", "to_plain_host"]
+__all__ = ["ledgers", "to_device", "to_host", "to_plain_host"]
 
-#: Called with every new device tensor and its device index (the memory ledger listens here).
-observers: Final[list[Callable[[torch.Tensor, int], None]]] = []
+#: Whoever counts device memory: told of every new device tensor.
+ledgers: Final[list[Ledger]] = []
 
-_to_dlpack = torch._C._to_dlpack  # noqa: SLF001
-_from_dlpack = torch._C._from_dlpack  # noqa: SLF001
-_set_conj = torch._C._set_conj  # noqa: SLF001
-_set_neg = torch._C._set_neg  # noqa: SLF001
+_to_dlpack = torch._C._to_dlpack
+_from_dlpack = torch._C._from_dlpack
+_set_conj = torch._C._set_conj
+_set_neg = torch._C._set_neg
 
 _CPU_WORD = 1
 _CUDA_WORDS = tuple(2 | index << 32 for index in range(8))
@@ -51,14 +51,14 @@ def to_device(tensor: torch.Tensor, index: int) -> torch.Tensor:
     memory[(memory[(id(capsule) + 16) >> 3] + 8) >> 3] = _CUDA_WORDS[index]
     alias = _from_dlpack(capsule)
     _carry_bits(tensor, alias)
-    for observe in observers:
-        observe(alias, index)
+    for ledger in ledgers:
+        ledger.add(alias, index)
     return alias
 
 
 def _carry_bits(tensor: torch.Tensor, alias: torch.Tensor) -> None:
     """DLPack knows nothing of the lazy conjugate and negative bits."""
     if tensor.is_conj():
-        _set_conj(alias, True)  # noqa: FBT003
+        _set_conj(alias, True)
     if tensor.is_neg():
-        _set_neg(alias, True)  # noqa: FBT003
+        _set_neg(alias, True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -61,7 +61,8 @@ class _Runtime:
     def initialize(self) -> None:
         """``_cuda_init``: what only exists once CUDA is up."""
         self._process = os.getpid()
-        torch.cuda.default_generators = (torch.default_generator,) * self._spec.count
+        generators: Any = (torch.default_generator,) * self._spec.count
+        torch.cuda.default_generators = generators
 
     def is_in_bad_fork(self) -> bool:
         """Whether CUDA was initialised in a parent process of this one."""
@@ -71,7 +72,7 @@ class _Runtime:
         """Make a device current in this thread."""
         check_index(index)
         if index >= 0:
-            torch._C._accelerator_setDeviceIndex(index)  # noqa: SLF001
+            torch._C._accelerator_setDeviceIndex(index)
 
     def exchange(self, index: int) -> int:
         """Make a device current, return the one before; a negative index changes nothing."""
@@ -123,20 +124,21 @@ def _nothing(*args: object, **kwargs: object) -> None:
     del args, kwargs
 
 
-class _Nvtx:
+def _make_nvtx() -> SimpleNamespace:
     """``torch._C._nvtx``: ranges that nobody reads."""
-
-    rangePushA = staticmethod(lambda _message: 0)
-    rangePop = staticmethod(lambda: 0)
-    markA = staticmethod(_nothing)
-    rangeStartA = staticmethod(lambda _message: 0)
-    rangeEnd = staticmethod(_nothing)
+    return SimpleNamespace(
+        rangePushA=lambda _message: 0,
+        rangePop=lambda: 0,
+        markA=_nothing,
+        rangeStartA=lambda _message: 0,
+        rangeEnd=_nothing,
+    )
 
 
 def add_runtime(patches: Patches, spec: SimulationSpec, ledger: Ledger) -> None:
-    """Supply the functions, and the few values torch took from a CUDA build when it was imported."""
+    """Supply the functions, and the values torch took from a CUDA build when imported."""
     runtime = _Runtime(spec, ledger)
-    patches.set_all(torch._C, runtime.functions())  # noqa: SLF001
+    patches.set_all(torch._C, runtime.functions())
     cuda = torch.cuda
     cudart = SimpleNamespace(
         cudaMemGetInfo=runtime.memory_info,
@@ -156,7 +158,7 @@ def add_runtime(patches: Patches, spec: SimulationSpec, ledger: Ledger) -> None:
             "is_current_stream_capturing": lambda: False,
         },
     )
-    patches.set(torch.cuda.nvtx, "_nvtx", _Nvtx())
+    patches.set(torch.cuda.nvtx, "_nvtx", _make_nvtx())
     patches.set(torch.version, "cuda", _CUDA_VERSION)
     patches.set(torch.backends.cudnn, "version", lambda: _CUDNN_VERSION)
     # torch warns of a build without cuDNN where a module asks; the answer stays the same.

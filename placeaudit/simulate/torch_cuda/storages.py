@@ -18,12 +18,12 @@ __all__ = ["add_storages"]
 Storage = torch.UntypedStorage
 
 
-def _bytes_of(storage: Any) -> torch.Tensor:  # noqa: ANN401
+def _bytes_of(storage: Any) -> torch.Tensor:
     tensor = torch.empty(0, dtype=torch.uint8, device=storage.device)
     return tensor.set_(storage)
 
 
-def _moved(storage: Any, device: torch.device, *, non_blocking: bool) -> Any:  # noqa: ANN401
+def _moved(storage: Any, device: torch.device, *, non_blocking: bool) -> Any:
     fresh = torch.empty(storage.nbytes(), dtype=torch.uint8, device=device)
     fresh.copy_(_bytes_of(storage), non_blocking=non_blocking)
     return fresh.untyped_storage()
@@ -31,12 +31,12 @@ def _moved(storage: Any, device: torch.device, *, non_blocking: bool) -> Any:  #
 
 def add_storages(patches: Patches) -> None:
     """Patch the storage methods that would construct a device storage in C."""
-    base = torch.storage._StorageBase  # noqa: SLF001
+    base: Any = torch.storage._StorageBase
     plain_to, plain_clone = base.to, base.clone
 
-    def to(self: Any, *, device: Any, non_blocking: bool = False) -> Any:  # noqa: ANN401
+    def to(self: Any, *, device: Any, non_blocking: bool = False) -> Any:
         wanted = torch.device(device)
-        if wanted.type == "cuda" and wanted.index is None:
+        if wanted == torch.device("cuda"):
             wanted = torch.device("cuda", torch.cuda.current_device())
         if wanted.type != "cuda":
             return plain_to(self, device=wanted, non_blocking=non_blocking)
@@ -44,7 +44,7 @@ def add_storages(patches: Patches) -> None:
             return self
         return _moved(self, wanted, non_blocking=non_blocking)
 
-    def clone(self: Any) -> Any:  # noqa: ANN401
+    def clone(self: Any) -> Any:
         if self.device.type != "cuda":
             return plain_clone(self)
         return _bytes_of(self).clone().untyped_storage()

@@ -48,18 +48,18 @@ def set_stream(stream_id: int, device_index: int, device_type: int = _CUDA_TYPE)
     """Make a stream current, and its device with it, as CUDA does."""
     del device_type
     _current.by_device[device_index] = stream_id
-    torch._C._accelerator_setDeviceIndex(device_index)  # noqa: SLF001
+    torch._C._accelerator_setDeviceIndex(device_index)
 
 
-def _new_stream(  # noqa: PLR0913  # the constructor of torch._C._CudaStreamBase
+def _new_stream(  # the constructor of torch._C._CudaStreamBase
     cls: type,
     priority: int = 0,
     stream_id: int = 0,
     device_index: int = 0,
     device_type: int = 0,
     stream_ptr: int = 0,
-) -> Any:  # noqa: ANN401
-    stream = object.__new__(cls)
+) -> Any:
+    stream: Any = object.__new__(cls)
     if device_type:
         stream.stream_id, stream.device_index = stream_id, device_index
     else:
@@ -109,9 +109,9 @@ class _StreamMethods:
         return 0, -5
 
 
-def _new_event(cls: type, enable_timing: bool = False, **options: object) -> Any:  # noqa: ANN401, FBT001, FBT002
+def _new_event(cls: type, enable_timing: bool = False, **options: object) -> Any:
     del options
-    event = object.__new__(cls)
+    event: Any = object.__new__(cls)
     event.enable_timing = enable_timing
     event.recorded_ns = None
     event.cuda_event = 0
@@ -151,9 +151,7 @@ class _EventMethods:
             ValueError: an event was made without timing or never recorded.
         """
         if not (self.enable_timing and end_event.enable_timing):
-            message = (
-                "Both events must be created with argument 'enable_timing=True'."
-            )
+            message = "Both events must be created with argument 'enable_timing=True'."
             raise ValueError(message)
         if self.recorded_ns is None or end_event.recorded_ns is None:
             message = "Both events must be recorded before calculating elapsed time."
@@ -172,11 +170,11 @@ def _members(source: type) -> dict[str, object]:
 
 def add_streams(patches: Patches) -> None:
     """Give torch's dummy base classes what a CUDA build's have, and the stream functions."""
-    stream, event = torch._C._CudaStreamBase, torch._C._CudaEventBase  # type: ignore[attr-defined]  # noqa: SLF001
+    stream, event = torch._C._CudaStreamBase, torch._C._CudaEventBase
     patches.set_all(stream, {"__new__": staticmethod(_new_stream), **_members(_StreamMethods)})
     patches.set_all(event, {"__new__": staticmethod(_new_event), **_members(_EventMethods)})
     patches.set_all(
-        torch._C,  # noqa: SLF001
+        torch._C,
         {
             "_cuda_getCurrentStream": get_stream,
             "_cuda_getDefaultStream": default_stream,

@@ -1,0 +1,97 @@
+"""Layers with a CUDA route of their own, against the same layer on the host."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+pytestmark = pytest.mark.usefixtures("cuda")
+
+
+def _compare(module: nn.Module, *shape: int) -> None:
+    """Forward and backward on the device give what the host gives."""
+    torch.manual_seed(0)
+    x = torch.randn(*shape)
+    on_device = copy.deepcopy(module).to("cuda")
+    host_out, device_out = module(x), on_device(x.to("cuda"))
+    if isinstance(host_out, tuple):
+        host_out, device_out = host_out[0], device_out[0]
+    host_out.square().sum().backward()
+    device_out.square().sum().backward()
+    torch.testing.assert_close(device_out.cpu(), host_out, rtol=1e-5, atol=1e-6)
+    for (name, host), device in zip(module.named_parameters(), on_device.parameters(), strict=True):
+        assert device.grad is not None, name
+        assert device.grad.device.type == "cuda"
+        torch.testing.assert_close(device.grad.cpu(), host.grad, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (nn.Conv2d(3, 4, 3, padding=1, groups=1), (2, 3, 8, 8)),
+        (nn.ConvTranspose2d(3, 4, 3, stride=2), (2, 3, 5, 5)),
+        (nn.Sequential(nn.Conv1d(3, 4, 3), nn.BatchNorm1d(4)), (2, 3, 8)),
+        (nn.LSTM(5, 6, num_layers=2, batch_first=True), (2, 4, 5)),
+        (nn.LSTM(5, 6, bias=False, bidirectional=True), (4, 2, 5)),
+        (nn.GRU(5, 6, num_layers=2), (4, 2, 5)),
+        (nn.GRU(5, 6, bias=False), (4, 2, 5)),
+        (nn.RNN(5, 6), (4, 2, 5)),
+        (nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True), (2, 5, 8)),
+        (nn.Sequential(nn.LayerNorm(8), nn.GELU(), nn.Linear(8, 3)), (4, 8)),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_same_values_and_gradients(module: nn.Module, shape: tuple[int, ...]) -> None:
+    _compare(module, *shape)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        lambda: None,
+        lambda: torch.ones(4, 4).tril().bool(),
+        lambda: torch.zeros(4, 4).masked_fill(torch.ones(4, 4).triu(1).bool(), float("-inf")),
+    ],
+    ids=["none", "boolean", "additive"],
+)
+def test_attention_matches_the_host(mask: Callable[[], torch.Tensor | None]) -> None:
+    torch.manual_seed(0)
+    host = [torch.randn(2, 3, 4, 8, requires_grad=True) for _ in range(3)]
+    device = [x.detach().to("cuda").requires_grad_() for x in host]
+    given = mask()
+    on_device = None if given is None else given.to("cuda")
+    expected = functional.scaled_dot_product_attention(*host, attn_mask=given)
+    found = functional.scaled_dot_product_attention(*device, attn_mask=on_device)
+    expected.sum().backward()
+    found.sum().backward()
+    torch.testing.assert_close(found.cpu(), expected)
+    for x, y in zip(host, device, strict=True):
+        assert y.grad is not None
+        torch.testing.assert_close(y.grad.cpu(), x.grad)
+
+
+def test_attention_dropout_takes_the_unfused_route() -> None:
+    x = torch.randn(1, 1, 4, 8, device="cuda")
+    out = functional.scaled_dot_product_attention(x, x, x, dropout_p=0.5)
+    assert out.shape == x.shape
+
+
+def test_a_learned_mask_gets_its_gradient() -> None:
+    x = torch.randn(1, 1, 4, 8, device="cuda")
+    mask = torch.zeros(4, 4, device="cuda", requires_grad=True)
+    functional.scaled_dot_product_attention(x, x, x, attn_mask=mask).sum().backward()
+    assert mask.grad is not None
+    assert mask.grad.shape == (4, 4)
+
+
+def test_ctc_loss_runs() -> None:
+    scores = torch.randn(10, 2, 5, device="cuda").log_softmax(2).requires_grad_()
+    targets = torch.tensor([[1, 2], [2, 3]], device="cuda")
+    lengths = torch.tensor([10, 10]), torch.tensor([2, 2])
+    functional.ctc_loss(scores, targets, *lengths).backward()
+    assert scores.grad is not None
