@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from placeaudit.model import Finding
     from placeaudit.report.base import Result
     from placeaudit.report.summary import Summary
+    from placeaudit.simulate.spec import SimulationSpec
 
 __all__ = ["Run", "load", "simulate", "step", "trace"]
 
@@ -171,10 +172,12 @@ def _trace(run: Run, *, force: bool, own: Sequence[str]) -> Iterator[Run]:
     create_run(run.path, argv=sys.argv, simulated=_simulated(), force=force)
     session = Session.start(run.path, own=own)
     run._open = True  # noqa: SLF001 - one object, handed out before it is complete
+    code = 1
     try:
         yield run
+        code = 0
     finally:
-        session.stop()
+        session.stop(exit_code=code)
         run._open = False  # noqa: SLF001
 
 
@@ -201,11 +204,15 @@ def trace(
     return _trace(run, force=force, own=own)
 
 
-def simulate(spec: str = "cuda") -> AbstractContextManager[object]:
+@contextmanager
+def simulate(spec: str = "cuda") -> Iterator[SimulationSpec]:
     """Give the ``with`` block devices that are not there: ``"cuda"``, ``"cuda:2=h100"``.
 
     Tensors compute on the host with real values; copies and waits happen where a real device makes
-    them, and their times are modelled on the named hardware.  Put it around ``trace``.
+    them, and their times are modelled on the named hardware.
+
+    Yields:
+        What is simulated: backend, number of devices, hardware model.
 
     Raises:
         SimulationSpecError: ``spec`` does not parse.
@@ -213,7 +220,25 @@ def simulate(spec: str = "cuda") -> AbstractContextManager[object]:
     """
     from placeaudit.simulate import simulate as simulated
 
-    return simulated(spec)
+    with simulated(spec) as chosen:
+        _tell_session(str(chosen))
+        yield chosen
+
+
+def _tell_session(simulated: str) -> None:
+    """Where a trace is running already: its figures are modelled from here on, and it must look."""
+    module = sys.modules.get("placeaudit.record.session")
+    session = module.current() if module is not None else None
+    if session is None:
+        return
+    import json
+
+    from placeaudit.store.writer import META, write_meta
+
+    meta = json.loads((session.run / META).read_text(encoding="utf-8"))
+    if not meta["simulated"]:
+        write_meta(session.run, meta | {"simulated": simulated})
+    session.rearm()
 
 
 def step() -> None:

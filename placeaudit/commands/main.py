@@ -37,10 +37,17 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(placeaudit.__version__, prog_name="placeaudit")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Find the tensor copies and host waits that a training program does not need.
 
     Start with:  placeaudit trace --simulate cuda train.py
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import traceback
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from placeaudit.commands import options
 from placeaudit.errors import OutputError, PlaceauditError, SimulationError
+
+if TYPE_CHECKING:
+    from placeaudit.report.base import Result
 
 __all__ = ["command"]
 
@@ -47,9 +53,13 @@ _DEFAULT_OUTPUT = "placeaudit-run"
 @options.force
 @options.quiet
 @click.option("-v", "--verbose", is_flag=True, help="Print every finding, notes included.")
-@click.option("-m", "module", is_flag=True, help="PROGRAM is a module, as in `python -m`.")
+@click.option("-m", "module", is_flag=True, help="Run a module, as `python -m` does.")
 @click.argument(
-    "program", nargs=-1, required=True, metavar="PROGRAM [ARGS]...", type=click.UNPROCESSED
+    "program",
+    nargs=-1,
+    required=True,
+    metavar="{PROGRAM | -m MODULE} [ARGS]...",
+    type=click.UNPROCESSED,
 )
 def command(
     *,
@@ -94,7 +104,8 @@ def command(
     if os.getpid() == pid:  # a forked child that fell off the program's end has no verdict to give
         shown = _relative(run, here)
         _conclude(run, shown, own=own, html=html, force=force, quiet=quiet, verbose=verbose)
-    return -signal.SIGINT if _was_interrupted(code) else code
+    # The system keeps eight bits of an exit code; below zero stands for a signal here.
+    return -signal.SIGINT if _was_interrupted(code) else code & 0xFF
 
 
 def _was_interrupted(code: int) -> bool:
@@ -181,34 +192,48 @@ def _conclude(
     from placeaudit.api import load
     from placeaudit.report.base import announce
 
+    _restore_streams()
     try:
-        loaded = load(run, own=options.split(own))
-        if not quiet:
-            _print_verdict(loaded.result, shown, verbose=verbose)
-        if html is not None:
-            loaded.report(html, force=force)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the program may have turned warnings into errors
+            loaded = load(run, own=options.split(own))
             if not quiet:
-                announce(html)
+                _print_verdict(loaded.result, shown, verbose=verbose)
+            if html is not None:
+                loaded.report(html, force=force)
+                if not quiet:
+                    announce(html)
     except PlaceauditError as error:
         _warn(f"{error}; the record is {shown}")
+    except KeyboardInterrupt:
+        _warn(f"interrupted while reading the record; it is {shown}")
     except Exception:  # noqa: BLE001 - the program ended as it should; our bug must not change that
         _warn(f"the record {shown} could not be analysed:")
-        traceback.print_exc()
+        with contextlib.suppress(OSError, ValueError):
+            traceback.print_exc()
 
 
-def _print_verdict(result: object, shown: Path, *, verbose: bool) -> None:
-    from placeaudit.report.base import Result
+def _restore_streams() -> None:
+    """What the program wrote comes first; then stderr is the process's own again."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # closed or replaced
+            stream.flush()
+    if sys.__stderr__ is None or sys.__stderr__.closed:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+    else:
+        sys.stderr = sys.__stderr__
+
+
+def _print_verdict(result: Result, shown: Path, *, verbose: bool) -> None:
     from placeaudit.report.terminal import TerminalReporter
 
-    assert isinstance(result, Result)
     reporter = TerminalReporter.for_stream(
         sys.stderr, limit=None if verbose else 5, next_run=str(shown), notes=verbose
     )
-    text = reporter.render([result])
-    sys.stdout.flush()
-    sys.stderr.write(text)
+    sys.stderr.write(reporter.render([result]))
     sys.stderr.flush()
 
 
 def _warn(message: str) -> None:
-    click.echo(f"placeaudit: {message}", err=True)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"placeaudit: {message}\n")

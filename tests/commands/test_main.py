@@ -12,6 +12,7 @@ Call = Callable[..., Any]
 
 def test_help_lists_every_command(placeaudit: Call) -> None:
     done = placeaudit("--help")
+    assert done == placeaudit()
     assert done.code == 0
     for name in ("trace", "check", "report", "explain"):
         assert f"\n  {name} " in done.out
