@@ -47,10 +47,10 @@ class Source(Protocol):
 class Backends:
     """The sources of one session."""
 
-    def __init__(self, writer: RecordWriter, sites: Sites, *, simulate: bool = False) -> None:
+    def __init__(self, writer: RecordWriter, sites: Sites, *, is_child: bool = False) -> None:
         self._writer = writer
         self._sites = sites
-        self._simulate = simulate
+        self._is_child = is_child
         self._sources: list[Source] = []
         self._hook: _ImportHook | None = None
 
@@ -72,9 +72,10 @@ class Backends:
         if self._hook is not None:
             self._hook.remove()
         for source in reversed(self._sources):
-            source.note_if_unused()
+            if not self._is_child:
+                source.note_if_unused()
             source.disarm()
-        if not self._sources:
+        if not self._sources and not self._is_child:
             self._writer.note("PA903", "torch was never imported: there was nothing to record")
         self._sources.clear()
 
@@ -106,7 +107,7 @@ class Backends:
     def _install_simulation(self) -> None:
         """In a child process: the devices that the parent simulates."""
         text = os.environ.get(SIMULATE_VARIABLE, "")
-        if not (self._simulate and text):
+        if not (self._is_child and text):
             return
         from placeaudit.simulate.spec import SimulationSpec
         from placeaudit.simulate.torch_cuda import active, install

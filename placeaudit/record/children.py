@@ -28,6 +28,8 @@ _DATA_KEY: Final = "placeaudit"
 
 
 class _Recorder(Protocol):
+    def before_fork(self) -> None: ...
+    def after_fork_in_parent(self) -> None: ...
     def after_fork(self) -> None: ...
     def close_child(self) -> None: ...
 
@@ -44,7 +46,9 @@ def follow(recorder: _Recorder, run: Path, *, own: Sequence[str] = ()) -> Callab
     _Followed.recorder = recorder
     if not _Followed.registered:
         _Followed.registered = True
-        os.register_at_fork(after_in_child=_in_forked_child)
+        os.register_at_fork(
+            before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_forked_child
+        )
     # Called by multiprocessing in its children, after it has dropped the parent's finalizers.
     multiprocessing.util.register_after_fork(recorder, _close_at_end)
     environment = _set_environment({RUN_VARIABLE: str(run), OWN_VARIABLE: ",".join(own)})
@@ -69,6 +73,16 @@ def activate() -> None:
     own = [name for name in os.environ.get(OWN_VARIABLE, "").split(",") if name]
     session = Session.start(run, role="spawn", own=own)
     _close_at_end(session)
+
+
+def _before_fork() -> None:
+    if _Followed.recorder is not None:
+        _Followed.recorder.before_fork()
+
+
+def _in_parent() -> None:
+    if _Followed.recorder is not None:
+        _Followed.recorder.after_fork_in_parent()
 
 
 def _in_forked_child() -> None:

@@ -158,6 +158,8 @@ def _main_module(file: str, spec: importlib.machinery.ModuleSpec | None) -> type
     main.__spec__ = spec
     main.__dict__["__builtins__"] = sys.modules["builtins"]
     main.__dict__["__cached__"] = None
+    if sys.version_info < (3, 14):
+        main.__annotations__ = {}
     # Stays after the run: what ends late (atexit, threads) finds its own module.
     sys.modules["__main__"] = main
     return main

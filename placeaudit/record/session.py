@@ -40,7 +40,7 @@ class Session:
         self._exit_code: int | None = None
         self._writer = RecordWriter(run, role=role)
         self._sites = Sites(self._writer)
-        self._backends = Backends(self._writer, self._sites, simulate=role != "main")
+        self._backends = Backends(self._writer, self._sites, is_child=role != "main")
         self._undo: list[Callable[[], None]] = []
 
     @classmethod
@@ -91,6 +91,14 @@ class Session:
         """The program says that a step ends here."""
         self._backends.mark_step()
 
+    def before_fork(self) -> None:
+        """This process is about to fork."""
+        self._writer.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        """It has."""
+        self._writer.after_fork_in_parent()
+
     def after_fork(self) -> None:
         """In a forked child: from here on this is another process with its own record."""
         self._pid = os.getpid()
@@ -105,7 +113,7 @@ class Session:
         self._writer.close(exit_code=None)
 
     def _set_role(self) -> None:
-        if self._writer.role == "fork" and self._backends.is_loader_worker():
+        if self._writer.role in {"fork", "spawn"} and self._backends.is_loader_worker():
             self._writer.role = "loader"
 
     def _watch_the_end(self) -> None:

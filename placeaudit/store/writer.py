@@ -44,6 +44,7 @@ BATCH_ROWS: Final = 8_192
 
 #: Written before every other table, in this order: later ones refer to rows of earlier ones.
 _REFERRED: Final = ("strings", "frames", "stacks", "births", "sources")
+_EVENTS: Final = tuple(name for name in TABLES if name not in _REFERRED)
 _PACKAGES: Final = ("placeaudit", "torch", "numpy", "pyarrow")
 
 #: Streams that a forked child inherited.  Closing (or collecting) them would write into the
@@ -185,6 +186,7 @@ class RecordWriter:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._started = False
+        self._forking = 0
         self._closed = False
         self._failed = False
         self._anchor = (time.perf_counter_ns(), time.time_ns())
@@ -250,12 +252,13 @@ class RecordWriter:
         for prepare in self.before_flush:
             prepare()
         with self._flush_lock:
-            if self._closed or not any(self._rows.values()):
+            # Interned rows alone say nothing: they wait for an event that refers to them.
+            if self._closed or not any(self._rows[name] for name in _EVENTS):
                 return
             # A row's references were appended before the row.  Counting in the opposite order of
             # writing therefore never writes a row whose references are not on disk.
-            events = [name for name in self._rows if name not in _REFERRED]
-            counts = [(name, len(self._rows[name])) for name in (*events, *reversed(_REFERRED))]
+            order = (*_EVENTS, *reversed(_REFERRED))
+            counts = [(name, len(self._rows[name])) for name in order]
             try:
                 self._make_folder()
                 for name, count in reversed(counts):
@@ -281,6 +284,18 @@ class RecordWriter:
                 self._give_up(error)
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=5.0)
+
+    def before_fork(self) -> None:
+        """Let a flush come to its end: Arrow's locks must be free in the child."""
+        if not self._flush_lock.acquire(timeout=5.0):
+            return
+        self._forking += 1
+
+    def after_fork_in_parent(self) -> None:
+        """Flushes may go on."""
+        if self._forking:
+            self._forking -= 1
+            self._flush_lock.release()
 
     def after_fork(self, role: str) -> None:
         """In a forked child: forget what belongs to the parent and begin an own record."""

@@ -81,6 +81,16 @@ def test_a_process_that_records_nothing_leaves_nothing(tmp_path: Path) -> None:
     assert [f.name for f in (tmp_path / "run").iterdir()] == ["meta.json"]
 
 
+def test_interned_rows_wait_for_an_event(tmp_path: Path) -> None:
+    create_run(tmp_path / "run", argv=[])
+    writer = RecordWriter(tmp_path / "run", role="fork")
+    writer.start_lazily()
+    writer.string("cuda:0")
+    writer.flush()
+    writer.close()
+    assert [f.name for f in (tmp_path / "run").iterdir()] == ["meta.json"]
+
+
 def test_the_same_pid_twice_gets_a_second_directory(tmp_path: Path) -> None:
     create_run(tmp_path / "run", argv=[])
     for _ in range(2):
@@ -134,6 +144,7 @@ def test_strings_are_interned_once_from_many_threads(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     ids = {f"s{i}": writer.string(f"s{i}") for i in range(500)}
+    writer.note("PA903", "an event: strings alone are not written")
     writer.close()
     texts = read_run(tmp_path / "run").processes[0].tables["strings"].column("text").to_pylist()
     assert sorted(texts) == sorted(ids)
@@ -145,6 +156,7 @@ def test_text_without_a_utf8_form_is_kept_readable(tmp_path: Path) -> None:
     writer = RecordWriter(tmp_path / "run")
     writer.start()
     writer.string("a\udcffb")
+    writer.note("PA903", "an event")
     writer.close()
     strings = read_run(tmp_path / "run").processes[0].tables["strings"]
     assert strings.column("text").to_pylist() == ["a\\udcffb"]
