@@ -65,8 +65,9 @@ def test_attention_matches_the_host(mask: Callable[[], torch.Tensor | None]) -> 
     device = [x.detach().to("cuda").requires_grad_() for x in host]
     given = mask()
     on_device = None if given is None else given.to("cuda")
-    expected = functional.scaled_dot_product_attention(*host, attn_mask=given)
-    found = functional.scaled_dot_product_attention(*device, attn_mask=on_device)
+    attend = functional.scaled_dot_product_attention
+    expected = attend(host[0], host[1], host[2], attn_mask=given)
+    found = attend(device[0], device[1], device[2], attn_mask=on_device)
     expected.sum().backward()
     found.sum().backward()
     torch.testing.assert_close(found.cpu(), expected)
