@@ -345,9 +345,7 @@ class _Merge:
         return Births(
             time_ns=time,
             storage=joined(lambda p: self._storage(p, column(tables[p], "storage")), np.int64),
-            site=joined(
-                lambda p: self._processes[p].site[0, column(tables[p], "stack")], np.int32
-            ),
+            site=joined(lambda p: self._processes[p].site[0, column(tables[p], "stack")], np.int32),
             thread=joined(lambda p: column(tables[p], "thread"), np.int64),
             step=self._steps(time, process),
         )
@@ -410,9 +408,7 @@ class _Merge:
 
     def _devices(self, copies: Copies, waits: Waits) -> tuple[str, ...]:
         """Devices that appear in copies, waits or the census, or that a process names."""
-        ids = [
-            np.unique(values) for values in (copies.src_device, copies.dst_device, waits.device)
-        ]
+        ids = [np.unique(values) for values in (copies.src_device, copies.dst_device, waits.device)]
         ids += [
             np.unique(self._text(i, column(p.tables["placements"], "device")))
             for i, p in enumerate(self._record.processes)

@@ -118,9 +118,7 @@ def _passes_through(frame: Frame) -> bool:
     path = module_path(frame)
     for entry in PASS_THROUGH:
         inside = path.startswith(entry.path) if entry.path.endswith("/") else path == entry.path
-        if inside and (
-            not entry.functions or frame.function.rpartition(".")[2] in entry.functions
-        ):
+        if inside and (not entry.functions or frame.function.rpartition(".")[2] in entry.functions):
             return True
     return False
 

@@ -38,7 +38,7 @@ class Rule(Protocol):
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """"1 copy", "3 copies"."""
+    """The count with its noun: 1 copy, 3 copies."""
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 

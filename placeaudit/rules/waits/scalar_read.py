@@ -88,8 +88,10 @@ class ScalarRead:
         """Ran once: not worth a line of anybody's report."""
         steps = len(facts.audit.steps)
         copies = facts.audit.copies
-        return steps > 1 and len(np.unique(copies.step[group.rows])) == 1 and not (
-            facts.recurrence(copies, group.rows).often
+        return (
+            steps > 1
+            and len(np.unique(copies.step[group.rows])) == 1
+            and not (facts.recurrence(copies, group.rows).often)
         )
 
     def _finding(self, facts: Facts, group: Group, call: CallSite | None, use: Use) -> Finding:
@@ -116,9 +118,7 @@ class ScalarRead:
             group.rows,
             severity=severity,
             certainty=(
-                Certainty.PROVEN
-                if use.kind in _SHOWN and not library
-                else Certainty.LIKELY
+                Certainty.PROVEN if use.kind in _SHOWN and not library else Certainty.LIKELY
             ),
             message=(
                 f"{text} reads a value from {device} and makes the host wait for it, "
