@@ -8,6 +8,7 @@ import signal
 import sys
 import traceback
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from placeaudit.commands import options
 from placeaudit.errors import OutputError, PlaceauditError, SimulationError
 
 if TYPE_CHECKING:
-    from placeaudit.report.base import Result
+    from placeaudit.record.launch import Target
 
 __all__ = ["command"]
 
@@ -82,7 +83,7 @@ def command(
     placeaudit trace train.py --epochs 1
     placeaudit trace --simulate cuda -m package.train
     """  # noqa: D301 - click wants the real backspace
-    from placeaudit.record.launch import Target, check_target, run_target
+    from placeaudit.record.launch import Target, check_target
 
     target = Target("module" if module else "script", program[0], tuple(program[1:]))
     check_target(target)
@@ -92,20 +93,29 @@ def command(
     simulated = _start_simulation(simulate)
     run = _create(output, program, simulated, force=force, module=module)
 
+    here, pid = Path.cwd(), os.getpid()
+    code = _record(run, target, own=options.split(own))
+    if os.getpid() == pid:  # a forked child that fell off the program's end has no verdict to give
+        _Ending(run, here, options.split(own), html, force, quiet, verbose).conclude()
+    # The system keeps eight bits of an exit code; below zero stands for a signal here.
+    return -signal.SIGINT if _was_interrupted(code) else code & 0xFF
+
+
+def _record(run: Path, target: Target, *, own: tuple[str, ...]) -> int:
+    """Run the program under a recording session; its exit code."""
+    from placeaudit.record.launch import run_target
     from placeaudit.record.session import Session
 
-    here, pid = Path.cwd(), os.getpid()
-    session = Session.start(run, own=options.split(own))
+    try:
+        session = Session.start(run, own=own)
+    except OSError as error:
+        raise OutputError(f"cannot write the record to {run}: {error.strerror}") from error
     code = 1
     try:
         code = run_target(target)
     finally:
         session.stop(exit_code=code)
-    if os.getpid() == pid:  # a forked child that fell off the program's end has no verdict to give
-        shown = _relative(run, here)
-        _conclude(run, shown, own=own, html=html, force=force, quiet=quiet, verbose=verbose)
-    # The system keeps eight bits of an exit code; below zero stands for a signal here.
-    return -signal.SIGINT if _was_interrupted(code) else code & 0xFF
+    return code
 
 
 def _was_interrupted(code: int) -> bool:
@@ -176,41 +186,56 @@ def _relative(path: Path, here: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def _conclude(
-    run: Path,
-    shown: Path,
-    *,
-    own: tuple[str, ...],
-    html: Path | None,
-    force: bool,
-    quiet: bool,
-    verbose: bool,
-) -> None:
-    """Print the verdict and write the report; a failure of ours is a warning, not an exit code."""
-    if quiet and html is None:
-        return
-    from placeaudit.api import load
-    from placeaudit.report.base import announce
+@dataclass(frozen=True)
+class _Ending:
+    """What is to be said and written when the program has ended."""
 
-    _restore_streams()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the program may have turned warnings into errors
-            loaded = load(run, own=options.split(own))
-            if not quiet:
-                _print_verdict(loaded.result, shown, verbose=verbose)
-            if html is not None:
-                loaded.report(html, force=force)
-                if not quiet:
-                    announce(html)
-    except PlaceauditError as error:
-        _warn(f"{error}; the record is {shown}")
-    except KeyboardInterrupt:
-        _warn(f"interrupted while reading the record; it is {shown}")
-    except Exception:  # noqa: BLE001 - the program ended as it should; our bug must not change that
-        _warn(f"the record {shown} could not be analysed:")
-        with contextlib.suppress(OSError, ValueError):
-            traceback.print_exc()
+    run: Path
+    here: Path
+    own: tuple[str, ...]
+    html: Path | None
+    force: bool
+    quiet: bool
+    verbose: bool
+
+    def conclude(self) -> None:
+        """Print the verdict, write the report; a failure of ours is a warning, not an exit code."""
+        if self.quiet and self.html is None:
+            return
+        shown = _relative(self.run, self.here)
+        _restore_streams()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the program may have made errors of them
+                self._conclude(shown)
+        except PlaceauditError as error:
+            _warn(f"{error}; the record is {shown}")
+        except KeyboardInterrupt:
+            _warn(f"interrupted while reading the record; it is {shown}")
+        except Exception:  # noqa: BLE001 - the program ended well; our bug must not change that
+            _warn(f"the record {shown} could not be analysed:")
+            with contextlib.suppress(OSError, ValueError):
+                traceback.print_exc()
+
+    def _conclude(self, shown: Path) -> None:
+        from placeaudit.api import load
+        from placeaudit.report.base import announce
+        from placeaudit.report.terminal import TerminalReporter
+
+        loaded = load(self.run, own=self.own)
+        if not self.quiet:
+            reporter = TerminalReporter.for_stream(
+                sys.stderr,
+                limit=None if self.verbose else 5,
+                next_run=str(shown),
+                notes=self.verbose,
+            )
+            sys.stderr.write(reporter.render([loaded.result]))
+            sys.stderr.flush()
+        if self.html is not None:
+            loaded.report(self.html, force=self.force)
+            if not self.quiet:
+                announce(self.html, shown=_relative(self.html, self.here))
 
 
 def _restore_streams() -> None:
@@ -222,16 +247,6 @@ def _restore_streams() -> None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
     else:
         sys.stderr = sys.__stderr__
-
-
-def _print_verdict(result: Result, shown: Path, *, verbose: bool) -> None:
-    from placeaudit.report.terminal import TerminalReporter
-
-    reporter = TerminalReporter.for_stream(
-        sys.stderr, limit=None if verbose else 5, next_run=str(shown), notes=verbose
-    )
-    sys.stderr.write(reporter.render([result]))
-    sys.stderr.flush()
 
 
 def _warn(message: str) -> None:

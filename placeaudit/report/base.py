@@ -69,6 +69,7 @@ def write(text: str, path: Path, *, force: bool = False) -> None:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def announce(path: Path) -> None:
-    """Say on stderr what was written and how large it is."""
-    print(f"placeaudit: wrote {path} ({size(path.stat().st_size)})", file=sys.stderr)  # noqa: T201
+def announce(path: Path, *, shown: Path | None = None) -> None:
+    """Say on stderr what was written (by the name ``shown``) and how large it is."""
+    written = f"placeaudit: wrote {shown or path} ({size(path.stat().st_size)})"
+    print(written, file=sys.stderr)  # noqa: T201

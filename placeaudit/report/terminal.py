@@ -148,13 +148,14 @@ class TerminalReporter:
 def _headline(console: Console, result: Result) -> None:
     """What ran, on which devices, and the verdict in one sentence."""
     meta, summary = result.audit.meta, result.summary
-    parts = [f"placeaudit: {shorten(' '.join(meta.argv), 60, placeholder=' …')}"]
-    if summary.devices:
-        parts.append(", ".join(summary.devices) + (" simulated" if meta.simulated else ""))
+    program = shorten(" ".join(meta.argv), 80, placeholder=" …")
+    console.print(f"placeaudit: {program}", style="bold")
+    parts = [duration(summary.duration_s)]
     if summary.steps:
-        parts.append(f"{plural(summary.steps, 'step')} ({summary.steps_how})")
-    parts.append(duration(summary.duration_s))
-    console.print(" · ".join(parts), style="bold")
+        parts.insert(0, f"{plural(summary.steps, 'step')} ({summary.steps_how})")
+    if summary.devices:
+        parts.insert(0, ", ".join(summary.devices) + (" simulated" if meta.simulated else ""))
+    console.print(" · ".join(parts))
     if not observed(result.audit):
         console.print(
             "Nothing could be observed: there is no accelerator here, so no tensor was copied to"
