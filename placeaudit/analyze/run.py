@@ -60,7 +60,7 @@ def analyze(record: RunRecord, *, own: Sequence[str] = ()) -> Audit:
         steps=merge.steps,
         sites=tuple(merge.sites),
         strings=tuple(merge.strings.texts),
-        notes=merge.notes(),
+        notes=merge.notes(copies),
         sources=merge.sources(),
     )
 
@@ -363,8 +363,8 @@ class _Merge:
 
     # --- the run as a whole --------------------------------------------------------------------
 
-    def notes(self) -> tuple[Note, ...]:
-        """What the record says about itself, and truncation that only a reader can see."""
+    def notes(self, copies: Copies) -> tuple[Note, ...]:
+        """What the record says about itself, and what only its reader can see."""
         found: dict[Note, None] = {}
         for process in self._processes:
             rows = process.record.tables["notes"].to_pylist()
@@ -378,6 +378,11 @@ class _Merge:
                     "happened after its last flush is missing"
                 )
                 found[Note("PA901", text)] = None
+        nowhere = [i for i, site in enumerate(self.sites) if site.frame is None]
+        lost = int((np.isin(copies.site, nowhere) & copies.steady).sum())
+        if lost:
+            text = f"copies of which no Python line is known: {lost}; they count in totals only"
+            found[Note("PA902", text)] = None
         return tuple(found)
 
     def sources(self) -> Mapping[str, str]:

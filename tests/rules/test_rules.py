@@ -208,6 +208,14 @@ def test_notes_become_informational_findings_at_their_place() -> None:
     assert (found["PA903"].file, found["PA903"].message) == ("", "torch is too old")
 
 
+def test_copies_without_a_line_are_said() -> None:
+    b = Builder(SOURCE)
+    train(b, lambda i: b.copy("h2d", content=noise(i), backward=3))
+    (found,) = findings(b)
+    assert (found.rule, found.certainty) == ("PA902", Certainty.UNKNOWN)
+    assert f": {STEPS - 1};" in found.message
+
+
 def test_worst_first_then_blocked_time() -> None:
     b = Builder(SOURCE)
     train(
