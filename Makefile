@@ -12,6 +12,8 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 p
 	if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	command -v "$$p"; break; fi; done)
 BIN := .venv/bin
+# A virtual environment made from another one sees the system's packages, not the other one's.
+PURELIB := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .PHONY: demo test lint format bench clean FORCE
@@ -50,7 +52,9 @@ clean:
 		'import torch, sys; sys.exit(tuple(map(int, torch.__version__.split(".")[:2])) < (2, 10))' \
 		2>/dev/null; then \
 		echo "using the torch of $(PYTHON)"; \
-		"$(PYTHON)" -m venv --system-site-packages .venv; \
+		"$(PYTHON)" -m venv --system-site-packages .venv && \
+		"$(PYTHON)" -c $(PURELIB) > "$$($(BIN)/python -c $(PURELIB))/parent.pth" && \
+		$(BIN)/python -c 'import torch'; \
 	else \
 		"$(PYTHON)" -m venv .venv && \
 		echo "installing $(or $(TORCH),$(DEFAULT_TORCH))" && \
