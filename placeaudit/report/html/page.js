@@ -120,9 +120,10 @@
     const data = figure.data.map((trace) => {
       const meta = trace.meta ?? {};
       const marker = { color: meta.colors ? meta.colors.map(color) : color(meta.color), line: { width: 0 } };
+      if (meta.alternate) marker.opacity = trace.x.map((_, i) => (i % 2 ? 0.6 : 1));
       return { textposition: "none", ...trace, marker };
     });
-    const axis = { gridcolor: color("line"), zerolinecolor: color("line"), automargin: true };
+    const axis = { gridcolor: color("line"), zerolinecolor: color("line"), automargin: true, ticklabelstandoff: 6 };
     const given = figure.layout;
     const layout = {
       margin: { l: 10, r: 16, t: 8, b: 36 },
@@ -135,8 +136,7 @@
       ...given,
     };
     for (const name of ["xaxis", "yaxis", "yaxis2"]) {
-      const labels = name === "xaxis" ? {} : { ticksuffix: "\u2002" };
-      if (name !== "yaxis2" || given.yaxis2) layout[name] = { ...axis, ...labels, ...given[name] };
+      if (name !== "yaxis2" || given.yaxis2) layout[name] = { ...axis, ...given[name] };
     }
     return { data, layout };
   }

@@ -183,7 +183,8 @@ def _bars(
         "customdata": texts,
         "hovertemplate": f"%{{customdata}}<extra>{row.label}</extra>",
         "showlegend": False,
-        "meta": {"color": row.color},
+        # Steps follow one another without a gap: every other one is paler.
+        "meta": {"color": row.color, "alternate": row.color == "step" and not merged},
     }
     return trace, merged
 
