@@ -81,6 +81,7 @@ class Backends:
 
     def after_fork(self) -> None:
         """In a forked child."""
+        self._is_child = True
         for source in self._sources:
             source.after_fork()
 

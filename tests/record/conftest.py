@@ -31,7 +31,7 @@ class Recorded:
             raise AttributeError(table)
         strings = self.process.tables["strings"].column("text").to_pylist()
         ints = {"owner"} if table == "spans" else set()
-        rows = self.process.tables[table].to_pylist()
+        rows: list[dict[str, Any]] = self.process.tables[table].to_pylist()
         for row in rows:
             for column in NAMES & row.keys() - ints:
                 row[column] = strings[row[column]] if row[column] >= 0 else None
@@ -45,13 +45,15 @@ class Recorded:
             return []
         frames = self.process.tables["frames"]
         ids = self.process.tables["stacks"].column("frames")[number].as_py()
-        return frames.take(ids).to_pylist()
+        found: list[dict[str, Any]] = frames.take(ids).to_pylist()
+        return found
 
     def line(self, row: dict[str, Any]) -> str:
         """The text of the user's innermost line."""
         for frame in row["frames"]:
             if not frame["package"]:
-                return Path(frame["file"]).read_text().splitlines()[frame["line"] - 1].strip()
+                lines = Path(frame["file"]).read_text().splitlines()
+                return str(lines[frame["line"] - 1].strip())
         return ""
 
 
@@ -61,7 +63,7 @@ def read(run: Path) -> Recorded:
 
 
 @pytest.fixture
-def record(tmp_path: Path) -> Iterator[Callable[[Callable[[], object]], Recorded]]:
+def record(tmp_path: Path) -> Callable[[Callable[[], object]], Recorded]:
     """Runs a function under a session and hands back what was recorded."""
     number = 0
 
@@ -77,7 +79,7 @@ def record(tmp_path: Path) -> Iterator[Callable[[Callable[[], object]], Recorded
             session.stop()
         return read(run)
 
-    yield run_recorded
+    return run_recorded
 
 
 @pytest.fixture

@@ -114,6 +114,24 @@ def test_torch_is_watched_from_its_import_on(tmp_path: Path) -> None:
     assert "no accelerator" in note["text"]
 
 
+def test_a_device_that_is_simulated_later_is_recorded_after_rearming(tmp_path: Path) -> None:
+    done, run = traced(
+        tmp_path,
+        """
+        import torch
+        from placeaudit.record.session import current
+        from placeaudit.simulate import simulate
+        with simulate("cuda"):
+            current().rearm()
+            torch.ones(3).cuda()
+        """,
+        simulate="",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert run.processes[0].tables["copies"].num_rows == 1
+    assert run.processes[0].tables["notes"].num_rows == 0
+
+
 def test_a_program_without_torch_says_so(tmp_path: Path) -> None:
     done, run = traced(tmp_path, "print('hello')", simulate="")
     assert (done.stdout, done.stderr) == ("hello\n", "")
@@ -206,6 +224,8 @@ def test_a_fork_records_by_itself(tmp_path: Path) -> None:
         """
         import os, sys, torch
         torch.ones(2).cuda()
+        # The engine's device threads are not there in the child; its end must not wait for them.
+        os.environ["TORCH_AUTOGRAD_SHUTDOWN_WAIT_LIMIT"] = "0"
         for quiet in (True, False):
             pid = os.fork()
             if pid == 0:

@@ -107,7 +107,7 @@ class TorchContext:
 
     def _begin(self) -> None:
         self._local = threading.local()
-        self._states: weakref.WeakSet[ThreadState] = weakref.WeakSet()
+        self._states: list[weakref.ref[ThreadState]] = []
         self._devices: dict[int, int] = {}
         self._dtypes: dict[torch.dtype, int] = {}
         self._shapes: dict[torch.Size, int] = {}
@@ -131,7 +131,8 @@ class TorchContext:
             found: ThreadState = self._local.state
         except AttributeError:
             found = self._local.state = ThreadState()
-            self._states.add(found)
+            living = [reference for reference in self._states if reference() is not None]
+            self._states = [*living, weakref.ref(found)]
         return found
 
     def failed(self, error: BaseException) -> None:
@@ -288,8 +289,11 @@ class TorchContext:
             return -1
         # Sequence numbers are counted per thread: where another thread ran forward as well, the
         # number alone does not tell whose node this is.
-        for other in list(self._states):
-            if other is not caller and sequence in other.forward_sites:
+        for reference in self._states:
+            other = reference()
+            if other is None or other is caller:
+                continue
+            if sequence in other.forward_sites:
                 return -1
         stack, in_graph = found
         if in_graph or any(word in node.name() for word in _INDEXING):

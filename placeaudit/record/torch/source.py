@@ -48,8 +48,8 @@ class TorchSource:
         self._context: TorchContext | None = None
         self._census: Census | None = None
         self._armed: list[Any] = []
-        self._noted = False
-        self._saw_device = False
+        #: Why nothing is recorded, "" while something is.
+        self._reason = ""
 
     @property
     def armed(self) -> bool:
@@ -57,18 +57,24 @@ class TorchSource:
         return bool(self._armed)
 
     def arm(self) -> None:
-        """Begin to record, or note why there is nothing to record."""
+        """Begin to record, or keep the reason why there is nothing to record."""
         if self._armed:
             return
         device_type, simulated = _accelerator()
         if not device_type:
-            self._note("no accelerator: this torch is built for the CPU only, and no device is "
-                       "simulated, so there are no copies between devices to record")  # fmt: skip
+            # Said at the end only: a simulated device may still come.
+            self._reason = (
+                "no accelerator: this torch is built for the CPU only, and no device is "
+                "simulated, so there are no copies between devices to record"
+            )
             return
         if not hasattr(torch.library, "get_kernel"):
-            self._note(f"copies and waits cannot be recorded: torch {torch.__version__} has no "
-                       "torch.library.get_kernel (2.10 has)")  # fmt: skip
+            self._reason = (
+                f"copies and waits cannot be recorded: torch {torch.__version__} has no "
+                "torch.library.get_kernel (2.10 has)"
+            )
             return
+        self._reason = ""
         context = self._context = TorchContext(self._writer, self._sites)
         context.device_type = device_type
         if not simulated:
@@ -82,8 +88,8 @@ class TorchSource:
             Patches(context),
         )
         for source in sources:
+            self._armed.append(source)  # first: what arms halfway is undone too
             source.arm()
-            self._armed.append(source)
         for name, reason in kernels.missing.items():
             self._note(f"{name} on {device_type} is not observed: {reason}")
 
@@ -98,6 +104,8 @@ class TorchSource:
     def note_if_unused(self) -> None:
         """At the end: say so where no device was ever there, so that "nothing" is not "clean"."""
         context = self._context
+        if self._reason:
+            self._note(self._reason)
         if not self._armed or context is None or context.copies_seen():
             return
         if not torch.accelerator.is_available():

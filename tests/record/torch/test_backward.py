@@ -5,9 +5,14 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 pytestmark = pytest.mark.usefixtures("cuda")
+
+#: Its ``apply`` is untyped.
+Function: Any = torch.autograd.Function
 
 FORWARD_LINE, BACKWARD_CALL, OWN_LINE = 1, 2, 0
 
@@ -83,7 +88,7 @@ def test_a_forward_that_was_not_recorded_falls_to_the_backward_call(record: Any)
 
 
 def test_a_users_own_backward_is_its_own_line(record: Any) -> None:
-    class Detour(torch.autograd.Function):
+    class Detour(Function):
         @staticmethod
         def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:
             return value * 1
@@ -141,7 +146,7 @@ def test_a_backward_inside_backward_keeps_both_calls(record: Any) -> None:
     outer_host = torch.ones(2, requires_grad=True)
     outer_moved = outer_host.to("cuda")
 
-    class Nested(torch.autograd.Function):
+    class Nested(Function):
         @staticmethod
         def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:
             return value * 1
@@ -162,7 +167,7 @@ def test_a_backward_inside_backward_keeps_both_calls(record: Any) -> None:
 
 
 def test_an_error_in_backward_passes_and_the_phase_is_restored(record: Any) -> None:
-    class Broken(torch.autograd.Function):
+    class Broken(Function):
         @staticmethod
         def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:
             return value * 1

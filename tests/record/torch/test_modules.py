@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 pytestmark = pytest.mark.usefixtures("cuda")
 
@@ -18,7 +20,8 @@ class Block(torch.nn.Module):
         self.linear = torch.nn.Linear(4, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.linear(x) + torch.ones(4).to(x.device)
+        linear: torch.Tensor = self.linear(x)
+        return linear + torch.ones(4).to(x.device)
 
 
 class Net(torch.nn.Module):

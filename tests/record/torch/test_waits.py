@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 pytestmark = pytest.mark.usefixtures("cuda")
 
@@ -16,9 +18,9 @@ pytestmark = pytest.mark.usefixtures("cuda")
         ("nonzero", lambda x: x.nonzero()),
         ("nonzero", lambda x: x[x > 1]),
         ("masked_select", lambda x: x.masked_select(x > 1)),
-        ("_unique2", lambda x: torch.unique(x)),
+        ("_unique2", torch.unique),
         ("unique_dim", lambda x: torch.unique(x.view(2, 2), dim=0)),
-        ("unique_consecutive", lambda x: torch.unique_consecutive(x)),
+        ("unique_consecutive", torch.unique_consecutive),
         ("repeat_interleave", lambda x: torch.repeat_interleave(x.long())),
         ("equal", lambda x: torch.equal(x, x.clone())),
     ],
@@ -82,7 +84,7 @@ def test_explicit_synchronisation(record: Any) -> None:
     assert [w["cause"] for w in done.waits] == [
         "synchronize", "Stream.synchronize", "Event.synchronize", "empty_cache",
     ]  # fmt: skip
-    assert [done.line(w) for w in done.waits][0] == "torch.cuda.synchronize()"
+    assert done.line(done.waits[0]) == "torch.cuda.synchronize()"
 
 
 def test_a_failing_wait_raises_its_own_error(record: Any) -> None:
