@@ -69,6 +69,7 @@ def copy_kernel(context: TorchContext, pass_on: PassOn) -> Callable[..., Any]:
     """The kernel that records a copy and passes it on."""
     recorder = _CopyRecorder(context)
     state_of = context.state
+    is_tracing = torch._C._get_tracing_state
 
     def copy_(keyset: Any, dst: Any, src: Any, non_blocking: bool = False) -> Any:
         try:
@@ -79,7 +80,8 @@ def copy_kernel(context: TorchContext, pass_on: PassOn) -> Callable[..., Any]:
             src = torch.as_tensor(src, dtype=dst.dtype)
             to, from_ = dst.get_device(), -1
             crosses = to != from_
-        if not crosses:
+        # While torch.jit.trace records, asking a tensor for its size adds to the traced graph.
+        if not crosses or is_tracing():
             return pass_on(keyset, dst, src, non_blocking)
         try:
             state = state_of()

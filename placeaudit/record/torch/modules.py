@@ -107,7 +107,7 @@ class ModuleSource:
         self._handles.clear()
 
     def _before(self, module: torch.nn.Module, args: Any) -> None:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or torch._C._get_tracing_state():
             return
         state = self._context.state()
         state.modules.append(module)
@@ -125,7 +125,7 @@ class ModuleSource:
             self._context.failed(error)
 
     def _after(self, module: torch.nn.Module, _args: Any, output: Any) -> None:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or torch._C._get_tracing_state():
             return
         state = self._context.state()
         modules = state.modules

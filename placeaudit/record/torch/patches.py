@@ -303,7 +303,7 @@ class Patches:
             if not self._active or torch.compiler.is_compiling():
                 return result
             try:
-                if result.is_cpu and result.numel():
+                if result.is_cpu:
                     frame = sys._getframe(1)
                     stack = context.sites.capture(frame)
                     thread = context.state().thread
@@ -312,6 +312,8 @@ class Patches:
                 context.failed(error)
             return result
 
+        # Pickled by name: the built-in's own qualified name leads to a class, not to the function.
+        factory.__module__, factory.__qualname__ = "torch", original.__name__
         return factory
 
     def _known_to_jit(self, patch: Patch) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -327,6 +329,32 @@ def test_scripted_factories_still_compile(record: Any) -> None:
         assert torch.jit.script(scripted)().shape == (2,)
 
     record(program)
+
+
+def test_factories_can_be_pickled(record: Any) -> None:
+    def program() -> None:
+        assert pickle.loads(pickle.dumps(torch.zeros)) is torch.zeros
+        assert copy.deepcopy(torch.randn) is torch.randn
+
+    record(program)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("error::torch.jit.TracerWarning")
+def test_tracing_sees_nothing_of_us(record: Any) -> None:
+    def function(x: torch.Tensor) -> torch.Tensor:
+        return x.cuda() + torch.ones(2, device="cuda")
+
+    example = torch.ones(2)
+    plain = str(torch.jit.trace(function, example).graph)
+    traced: list[str] = []
+    done = record(lambda: traced.append(str(torch.jit.trace(function, example).graph)))
+
+    def nodes(graph: str) -> list[str]:
+        return [line.partition(" #")[0] for line in graph.splitlines()]
+
+    assert nodes(traced[0]) == nodes(plain)
+    assert done.notes == []
 
 
 def test_default_device_still_applies_to_factories(record: Any) -> None:
