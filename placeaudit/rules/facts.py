@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from placeaudit.analyze.audit import D2H, H2D, Audit, Copies, Ints, Waits
+from placeaudit.analyze.audit import D2H, H2D, Audit, Copies, Ints, SmallInts, Waits
 from placeaudit.analyze.callsite import CallSite, call_site
 from placeaudit.analyze.source import Sources
 from placeaudit.model import HashKind, Phase, Site
@@ -25,6 +25,8 @@ T = TypeVar("T")
 RARE: Final = 0.1
 #: So many turns of a loop between two steps make a line recur, be it in no step (evaluation).
 _LEAST_TURNS: Final = 4
+#: And it must happen in most turns of that loop: a mask rebuilt for the last batch does not.
+_LEAST_TURN_SHARE: Final = 0.5
 #: Below this, equal bytes alone prove nothing.
 TINY_BYTES: Final = 64
 #: How recording samples a large content (a test holds it against the recorder).
@@ -68,13 +70,16 @@ class Recurrence:
     steps: int
     #: Median number of steps from one such step to the next; 0 where there is only one.
     gap: float
-    #: Mean turns of a model loop between two steps, where it is such a loop; else 0.
+    #: Mean turns of a model loop between two steps in which it happened; 0 where there are none.
     turns: float
+    #: Which share of all turns of those loops that was.
+    turn_share: float
 
     @property
     def in_evaluation(self) -> bool:
         """Recurs turn by turn of a loop that calls the model, but not step by step."""
-        return self.turns >= _LEAST_TURNS and not self._stepwise
+        most = self.turns >= _LEAST_TURNS and self.turn_share >= _LEAST_TURN_SHARE
+        return most and not self._stepwise
 
     @property
     def _stepwise(self) -> bool:
@@ -160,24 +165,29 @@ class Facts:
         return self._calls[index]
 
     @cached_property
-    def _turn_starts(self) -> Ints:
-        """Starts of module calls, which tell one turn of a loop from the next."""
+    def _turns(self) -> tuple[Ints, SmallInts]:
+        """Starts of module calls, which tell one turn of a loop from the next, and their steps."""
         spans = self.audit.spans
         kinds = [i for i, text in enumerate(self.audit.strings) if text == "module"]
-        return np.sort(spans.start_ns[np.isin(spans.kind, kinds)])
+        calls = np.flatnonzero(np.isin(spans.kind, kinds))
+        order = calls[np.argsort(spans.start_ns[calls], kind="stable")]
+        return spans.start_ns[order], spans.step[order]
 
     def recurrence(self, events: Copies | Waits, rows: Rows) -> Recurrence:
         """How often the events in ``rows`` (of one site) come."""
         steps = len(self.audit.steps)
         if steps < 2:  # noqa: PLR2004 (one step is no rate)
-            return Recurrence(len(rows), None, len(rows), 0, 0.0, 0.0)
+            return Recurrence(len(rows), None, len(rows), 0, 0.0, 0.0, 0.0)
         step = events.step[rows]
         in_steps = np.unique(step)
         touched = len(in_steps)
         gap = float(np.median(np.diff(in_steps))) if touched > 1 else 0.0
-        turn = np.searchsorted(self._turn_starts, events.time_ns[rows], side="right")
-        turns = len(np.unique(codes(step, turn))) / touched if len(self._turn_starts) else 0.0
-        return Recurrence(len(rows), len(rows) / steps, touched, steps, gap, turns)
+        starts, start_steps = self._turns
+        turn = np.searchsorted(starts, events.time_ns[rows], side="right")
+        turns = len(np.unique(codes(step, turn)))
+        every = int(np.isin(start_steps, in_steps).sum())
+        mean, share = (turns / touched, turns / every) if every else (0.0, 0.0)
+        return Recurrence(len(rows), len(rows) / steps, touched, steps, gap, mean, share)
 
     def uploads(self) -> npt.NDArray[np.bool_]:
         """Copies to a device that are part of the program's work, not of saving or loading."""

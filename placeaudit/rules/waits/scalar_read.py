@@ -23,6 +23,11 @@ __all__ = ["ScalarRead"]
 _OPTIONS: Final = (
     ("torch/distributions/", "pass `validate_args=False` to the distribution"),
     ("torch/nn/utils/clip_grad.py", "leave `error_if_nonfinite=False`, its default"),
+    (
+        "torch/nn/modules/transformer.py",
+        "pass `is_causal=` along with the mask (True where it is the causal one): without it each "
+        "call compares the mask on the device and reads the answer",
+    ),
 )
 
 #: Uses that the syntax shows completely: nothing else can need the value.
@@ -190,12 +195,16 @@ def _fix(call: CallSite | None, use: Use) -> str:  # noqa: PLR0911 (a table)
     match use.kind:
         case UseKind.ACCUMULATED:
             statement = call.file.statement(call.node) if call else None
-            if call and isinstance(statement, ast.AugAssign):
+            if call and isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Add):
                 total = call.file.quote(statement.target)
-                return (
-                    f"keep the total on the device, `{total} += {tensor}.detach()`, and read it "
-                    "once after the loop"
-                )
+                added = call.file.quote(statement.value)
+                read = call.file.quote(call.node)
+                if read in added:
+                    kept = added.replace(read, f"{tensor}.detach()")
+                    return (
+                        f"keep the total on the device, `{total} += {kept}`, and read it once "
+                        "after the loop"
+                    )
             return (
                 f"keep `{tensor}.detach()` and read all of them once after the loop, e.g. "
                 "`torch.stack(values).tolist()`"
