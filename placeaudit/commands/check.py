@@ -55,7 +55,7 @@ def command(
     where the command or a record makes no sense.
     """
     from placeaudit.api import load
-    from placeaudit.report.base import announce, write
+    from placeaudit.report.base import announce, emit, write
     from placeaudit.report.json import JsonReporter
     from placeaudit.report.terminal import TerminalReporter
 
@@ -82,6 +82,6 @@ def command(
         if not quiet:
             announce(output_file)
     else:
-        click.echo(text, nl=False)
+        emit(text)
     strays = sum(result.summary.strays for result in results)
     return 1 if strays and not exit_zero else 0

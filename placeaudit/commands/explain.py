@@ -13,15 +13,15 @@ __all__ = ["command"]
 @click.argument("rule", required=False, metavar="[RULE]")
 def command(*, rule: str | None) -> int:
     """Print the documentation of RULE (a code such as PA103, or a name such as host-created)."""
+    from placeaudit.report.base import emit
     from placeaudit.rules.registry import RULES, find
 
-    if rule is None:
-        width = max(len(known.name) for known in RULES)
-        for known in RULES:
-            summary = (inspect.getdoc(known) or "").partition("\n")[0]
-            click.echo(f"{known.code}  {known.name:<{width}}  {known.severity:<7}  {summary}")
+    if rule is not None:
+        found = find(rule)
+        emit(f"{found.code} {found.name} ({found.severity})\n\n{inspect.getdoc(found)}\n")
         return 0
-    found = find(rule)
-    click.echo(f"{found.code} {found.name} ({found.severity})\n")
-    click.echo(inspect.getdoc(found))
+    width = max(len(known.name) for known in RULES)
+    for known in RULES:
+        summary = (inspect.getdoc(known) or "").partition("\n")[0]
+        emit(f"{known.code}  {known.name:<{width}}  {known.severity:<7}  {summary}\n")
     return 0

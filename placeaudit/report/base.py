@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import tempfile
@@ -15,10 +16,11 @@ from typing import Protocol
 from placeaudit.analyze.audit import Audit
 from placeaudit.errors import OutputError
 from placeaudit.model import Finding
+from placeaudit.report.headline import Headline, headline
 from placeaudit.report.summary import Summary, summarize
 from placeaudit.report.units import size
 
-__all__ = ["Reporter", "Result", "announce", "write"]
+__all__ = ["Reporter", "Result", "announce", "emit", "write"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class Result:
     def summary(self) -> Summary:
         """Counts, bytes and blocked time of the run."""
         return summarize(self.audit, self.findings)
+
+    @cached_property
+    def headline(self) -> Headline:
+        """The verdict in one sentence."""
+        return headline(self.audit, self.summary, self.findings)
 
 
 class Reporter(Protocol):
@@ -67,6 +74,14 @@ def write(text: str, path: Path, *, force: bool = False) -> None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def emit(text: str) -> None:
+    """Print results to stdout; characters that it cannot show become ``?``."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def announce(path: Path, *, shown: Path | None = None) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["TerminalReporter"]
 
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+_STATE_STYLE = {"unknown": "yellow", "clean": "green", "warning": "yellow", "error": "bold red"}
 _NARROWEST, _WIDEST, _DEFAULT = 40, 110, 100
 
 
@@ -106,10 +107,10 @@ class TerminalReporter:
                 f" {', '.join(sorted({finding.rule for finding in left}))} (-v shows all)",
                 style="dim",
             )
-        if infos:
+        if infos and (self._notes or observed(result.audit)):
             console.print()
             self._infos(console, infos)
-        if observed(result.audit):
+        if result.summary.copies or result.summary.waits:
             console.print()
             console.print(_totals(result.summary))
             _blocked(console, result.summary)
@@ -150,27 +151,14 @@ def _headline(console: Console, result: Result) -> None:
     meta, summary = result.audit.meta, result.summary
     program = shorten(" ".join(meta.argv), 80, placeholder=" …")
     console.print(f"placeaudit: {program}", style="bold")
-    parts = [duration(summary.duration_s)]
+    parts = [duration(summary.duration_s)] if summary.duration_s else []
     if summary.steps:
         parts.insert(0, f"{plural(summary.steps, 'step')} ({summary.steps_how})")
     if summary.devices:
         parts.insert(0, ", ".join(summary.devices) + (" simulated" if meta.simulated else ""))
-    console.print(" · ".join(parts))
-    if not observed(result.audit):
-        console.print(
-            "Nothing could be observed: there is no accelerator here, so no tensor was copied to"
-            " or from one. This is no clean bill. Simulate a device with --simulate cuda.",
-            style="yellow",
-        )
-    elif summary.strays:
-        lines = len({(f.file, f.line) for f in result.findings if f.is_stray})
-        console.print(
-            f"{plural(summary.strays, 'finding')} at {plural(lines, 'line')}:"
-            " copies or waits that could go.",
-            style="yellow",
-        )
-    else:
-        console.print("No stray copy and no needless wait was found.", style="green")
+    if parts:
+        console.print(" · ".join(parts))
+    console.print(result.headline.text, style=_STATE_STYLE[result.headline.state])
 
 
 def _finding(console: Console, number: int, finding: Finding, result: Result) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,3 +115,12 @@ def test_a_missing_record_names_it(placeaudit: Call) -> None:
     done = placeaudit("check", "nowhere")
     assert done.code == 2
     assert "nowhere" in done.err
+
+
+def test_a_terminal_that_knows_ascii_only(
+    placeaudit: Call, gold_record: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    assert placeaudit("check", gold_record).code == 1
+    assert b"24? ? 1 a step ? cuda:0 ? cpu" in raw.getvalue()

@@ -73,7 +73,7 @@ def test_a_clean_run_says_so(gold_result: Result) -> None:
 def test_nothing_observed_is_no_clean_bill(empty_result: Result) -> None:
     text = TerminalReporter(next_run="placeaudit-run").render([empty_result])
     assert "Nothing could be observed" in text
-    assert "no accelerator" in text
+    assert "which is no clean bill" in text
     assert "--simulate cuda" in text
     assert "No stray copy" not in text
     assert "0 B" not in text
@@ -98,3 +98,12 @@ def test_markup_in_user_text_is_text(
     text = TerminalReporter().render([dataclasses.replace(gold_result, findings=(odd,))])
     assert "x[bold] = [/red] :smile:" in text
     assert "/work/[red].py:8" in text
+
+
+def test_a_device_that_was_not_used_is_neither_clean_nor_stray(
+    gold_result: Result, empty_result: Result
+) -> None:
+    simulated = dataclasses.replace(empty_result.audit, meta=gold_result.audit.meta)
+    text = TerminalReporter().render([Result(simulated, ())])
+    assert "Nothing crossed between devices. The program ran on the host only." in text
+    assert "No stray copy" not in text

@@ -39,8 +39,8 @@ def run_view(result: Result, *, limit: int) -> dict[str, Any]:
         "versions": [f"{name} {version}" for name, version in sorted(meta.versions.items())],
         "processes": list(meta.processes),
         "observed": observed(result.audit),
-        "verdict": _verdict(result),
-        "state": _state(result),
+        "verdict": result.headline.text,
+        "state": result.headline.state,
         "steps": plural(summary.steps, "step") if summary.steps else "",
         "steps_how": summary.steps_how,
         "summary": summary,
@@ -74,29 +74,6 @@ def rule_docs(results: Sequence[Result]) -> dict[str, str]:
 def short_path(file: str, cwd: str) -> str:
     """The path from the program's working directory, where it lies below it."""
     return file.removeprefix(cwd.rstrip("/") + "/") if cwd else file
-
-
-def _state(result: Result) -> str:
-    if not observed(result.audit):
-        return "unknown"
-    summary = result.summary
-    return "error" if summary.errors else "warning" if summary.warnings else "clean"
-
-
-def _verdict(result: Result) -> str:
-    summary = result.summary
-    if not observed(result.audit):
-        return (
-            "Nothing could be observed: there was no accelerator, so no tensor was copied to or"
-            " from one. This is no clean bill."
-        )
-    if not summary.strays:
-        return "No stray copy and no needless wait was found."
-    lines = len({(f.file, f.line) for f in result.findings if f.is_stray})
-    return (
-        f"{plural(summary.strays, 'finding')} at {plural(lines, 'line')}:"
-        " copies or waits that could go."
-    )
 
 
 def _tiles(result: Result) -> list[dict[str, str]]:

@@ -1,0 +1,46 @@
+"""The verdict on a run in one sentence, the same in every report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from placeaudit.analyze.audit import Audit
+from placeaudit.model import Finding
+from placeaudit.report.summary import Summary, observed
+from placeaudit.report.units import plural
+
+__all__ = ["Headline", "headline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """``unknown``: nothing could be observed; ``clean``: nothing stray; else the worst severity."""
+
+    state: Literal["unknown", "clean", "warning", "error"]
+    text: str
+
+
+def headline(audit: Audit, summary: Summary, findings: Sequence[Finding]) -> Headline:
+    """What to say first about a run."""
+    reason = next((note.text for note in audit.notes if note.rule == "PA903"), "")
+    if not observed(audit):
+        reason = reason or "there was no accelerator, so no tensor was copied to or from one"
+        return Headline(
+            "unknown", f"Nothing could be observed, which is no clean bill. {_sentence(reason)}"
+        )
+    if summary.strays:
+        lines = len({(finding.file, finding.line) for finding in findings if finding.is_stray})
+        found = f"{plural(summary.strays, 'finding')} at {plural(lines, 'line')}"
+        return Headline(
+            "error" if summary.errors else "warning", f"{found}: copies or waits that could go."
+        )
+    if not summary.copies and not summary.waits:
+        reason = reason or "the program ran on the host only"
+        return Headline("unknown", f"Nothing crossed between devices. {_sentence(reason)}")
+    return Headline("clean", "No stray copy and no needless wait was found.")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
