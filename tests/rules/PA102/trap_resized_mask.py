@@ -18,7 +18,7 @@ class Model(nn.Module):
     def forward(self, x):
         size = x.size(1)
         if self.mask is None or self.mask.size(0) != size:
-            self.mask = self.make_mask(size).to(device)
+            self.mask = self.make_mask(size).to(device)  # expect: PA102 info
         return self.head((self.mask.softmax(-1) @ x))
 
 
