@@ -19,6 +19,11 @@ def page(gold_result: Result, tmp_path: Path) -> Path:
     return path
 
 
+def elements(text: str) -> str:
+    """The page without the text of its scripts and styles."""
+    return re.sub(r"<(script|style).*?</\1>", "", text, flags=re.DOTALL)
+
+
 def hidden_rules(text: str) -> dict[str, bool]:
     """Rule of each finding, and whether the page hides it."""
     found = {}
@@ -32,7 +37,7 @@ def hidden_rules(text: str) -> dict[str, bool]:
 def test_charts_are_drawn_and_nothing_failed(page: Path, dom: Callable[..., str]) -> None:
     text = dom(page)
     assert text.count('class="main-svg"') >= 3
-    assert "could not be drawn: " not in re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert "could not be drawn" not in elements(text)
     assert not any(hidden_rules(text).values())
     assert "3 of 3 shown" in text
 
@@ -57,5 +62,44 @@ def test_the_view_of_the_timeline_comes_from_the_address(
 
 def test_nothing_is_loaded_by_scripts_either(page: Path, dom: Callable[..., str]) -> None:
     text = dom(page)
-    outside = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
-    assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', outside)
+    assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', elements(text))
+
+
+def after_clicks(page: Path, dom: Callable[..., str], *selectors: str) -> str:
+    """The page after these elements were clicked, its address as its title."""
+    clicks = "".join(f"document.querySelector({selector!r}).click();" for selector in selectors)
+    script = f"<script>{clicks}document.title = location.hash;</script></body>"
+    page.write_text(page.read_text().replace("</body>", script))
+    return dom(page)
+
+
+def test_a_filter_goes_into_the_address(page: Path, dom: Callable[..., str]) -> None:
+    text = after_clicks(page, dom, '[data-rule="PA201"].chip', '[data-severity="info"].chip')
+    assert hidden_rules(text) == {"PA201": True, "PA202": False, "PA205": True}
+    assert "<title>#hide-severity=info&amp;hide-rule=PA201</title>" in text
+    assert "1 of 3 shown" in text
+
+
+def test_show_all_takes_every_filter_back(page: Path, dom: Callable[..., str]) -> None:
+    text = after_clicks(page, dom, '[data-rule="PA201"].chip', "#reset")
+    assert not any(hidden_rules(text).values())
+    assert "<title></title>" in text
+
+
+def test_tables_are_sorted_by_their_heads(page: Path, dom: Callable[..., str]) -> None:
+    def places(text: str) -> list[str]:
+        return re.findall(r'<td class="place">([^<]*)</td>', text)
+
+    assert places(dom(page)) == ["/work/train.py:4", "/work/train.py:8"]
+    text = after_clicks(page, dom, "table.sortable th:nth-child(5) button")
+    assert places(text) == ["/work/train.py:8", "/work/train.py:4"]
+    assert (
+        re.findall(r'aria-sort="(\w+)', elements(text))
+        == ["none"] * 4 + ["ascending"] + ["none"] * 2
+    )
+
+
+def test_the_theme_can_be_chosen(page: Path, dom: Callable[..., str]) -> None:
+    text = after_clicks(page, dom, "#theme", "#theme")
+    assert '<html lang="en" data-theme="dark">' in text
+    assert "Theme: dark" in text
