@@ -72,7 +72,10 @@ class Session:
             if self._stopped:
                 return
             self._stopped = True
-            self._backends.disarm()
+            try:
+                self._backends.disarm()
+            except Exception as error:  # noqa: BLE001  (the program has ended well; so does the record)
+                self._writer.note("PA903", f"recording did not end cleanly: {error!r}")
             for undo in reversed(self._undo):
                 undo()
             self._undo.clear()

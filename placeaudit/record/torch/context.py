@@ -19,7 +19,7 @@ from placeaudit.record.sites import Sites
 from placeaudit.store.schema import TABLES
 from placeaudit.store.writer import WAKE_ROWS, RecordWriter
 
-__all__ = ["BACKWARD_KEY", "BackwardPass", "ThreadState", "TorchContext", "Where"]
+__all__ = ["BACKWARD_KEY", "BackwardPass", "ThreadState", "TorchContext", "Where", "is_tracing"]
 
 #: Under this name the engine's threads find the pass they work for.
 BACKWARD_KEY: Final = "placeaudit"
@@ -32,6 +32,10 @@ _NO_SEQUENCE: Final = (1 << 64) - 1
 #: Nodes whose forward looked up an index that needs no gradient itself, and whose backward looks
 #: it up again.
 _INDEXING: Final = ("Index", "Mask", "Put", "Take", "Scatter", "Gather")
+
+#: Whether ``torch.jit.trace`` records in this thread: what we ask a tensor then, its size for one,
+#: would become part of the traced graph.
+is_tracing: Final[Callable[[], Any]] = torch._C._get_tracing_state
 
 #: stack, thread, phase, module, backward: the last columns of ``copies`` and ``waits``.
 Where = tuple[int, int, int, int, int]

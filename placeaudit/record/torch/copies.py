@@ -16,7 +16,7 @@ import torch
 
 from placeaudit.record.clock import now_ns
 from placeaudit.record.content import Held, hash_host, is_dense
-from placeaudit.record.torch.context import ThreadState, TorchContext, Where
+from placeaudit.record.torch.context import ThreadState, TorchContext, Where, is_tracing
 
 __all__ = ["copy_kernel", "crossing_itemsize", "host_waits", "version_of"]
 
@@ -69,7 +69,6 @@ def copy_kernel(context: TorchContext, pass_on: PassOn) -> Callable[..., Any]:
     """The kernel that records a copy and passes it on."""
     recorder = _CopyRecorder(context)
     state_of = context.state
-    is_tracing = torch._C._get_tracing_state
 
     def copy_(keyset: Any, dst: Any, src: Any, non_blocking: bool = False) -> Any:
         try:
@@ -80,7 +79,6 @@ def copy_kernel(context: TorchContext, pass_on: PassOn) -> Callable[..., Any]:
             src = torch.as_tensor(src, dtype=dst.dtype)
             to, from_ = dst.get_device(), -1
             crosses = to != from_
-        # While torch.jit.trace records, asking a tensor for its size adds to the traced graph.
         if not crosses or is_tracing():
             return pass_on(keyset, dst, src, non_blocking)
         try:

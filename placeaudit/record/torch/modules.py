@@ -12,7 +12,7 @@ from torch.nn.modules import module as torch_module
 
 from placeaudit.model import Phase
 from placeaudit.record.clock import now_ns
-from placeaudit.record.torch.context import TorchContext
+from placeaudit.record.torch.context import TorchContext, is_tracing
 
 __all__ = ["Census", "ModuleSource"]
 
@@ -46,7 +46,8 @@ class Census:
         index = tensor.get_device()
         key = (context.owner(owner), kind, name)
         # A batch's size may change from step to step; where it lives and of what type should not.
-        size = 0 if kind in {"input", "output"} else tensor.nbytes
+        nbytes = tensor.nbytes if tensor.layout is torch.strided else -1
+        size = 0 if kind in {"input", "output"} else nbytes
         value = (index, tensor.dtype, size)
         if self._seen.get(key) == value:
             return
@@ -62,7 +63,7 @@ class Census:
                 context.device(index),
                 context.dtype(tensor.dtype),
                 context.shape(tensor.shape),
-                tensor.nbytes,
+                nbytes,
                 context.device(expected.get_device()) if expected is not None else -1,
             )
         )
@@ -107,7 +108,7 @@ class ModuleSource:
         self._handles.clear()
 
     def _before(self, module: torch.nn.Module, args: Any) -> None:
-        if torch.compiler.is_compiling() or torch._C._get_tracing_state():
+        if torch.compiler.is_compiling() or is_tracing():
             return
         state = self._context.state()
         state.modules.append(module)
@@ -125,7 +126,7 @@ class ModuleSource:
             self._context.failed(error)
 
     def _after(self, module: torch.nn.Module, _args: Any, output: Any) -> None:
-        if torch.compiler.is_compiling() or torch._C._get_tracing_state():
+        if torch.compiler.is_compiling() or is_tracing():
             return
         state = self._context.state()
         modules = state.modules

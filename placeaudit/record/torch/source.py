@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Final
 
 import torch
@@ -121,7 +122,8 @@ class TorchSource:
 
     def is_loader_worker(self) -> bool:
         """Whether this process is a worker of a DataLoader."""
-        return torch.utils.data.get_worker_info() is not None
+        data = sys.modules.get("torch.utils.data")
+        return data is not None and data.get_worker_info() is not None
 
     def mark_step(self) -> None:
         """Write the mark of ``placeaudit.step()``."""

@@ -10,11 +10,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-import torch
-
 from placeaudit.model import HashKind
 from placeaudit.record.clock import now_ns
-from placeaudit.record.torch.context import ThreadState, TorchContext
+from placeaudit.record.torch.context import ThreadState, TorchContext, is_tracing
 from placeaudit.record.torch.copies import PassOn, version_of
 
 __all__ = ["WAITING", "scalar_kernel", "wait_kernel"]
@@ -49,14 +47,12 @@ WAITING: Final[dict[str, Callable[[tuple[Any, ...], dict[str, Any]], bool]]] = {
 
 def wait_kernel(context: TorchContext, name: str, pass_on: PassOn) -> Callable[..., Any]:
     """The kernel that records a call of the waiting operator ``name`` and passes it on."""
-    is_tracing = torch._C._get_tracing_state
     waits = WAITING[name]
     cause = name.partition(".")[0]
 
     def operation(keyset: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             state = context.state()
-            # While torch.jit.trace records, asking for a size adds to the traced graph.
             recorded = not state.waiting and not is_tracing() and waits(args, kwargs)
             where = (
                 context.where(sys._getframe().f_back, state, in_graph=args[0].requires_grad)
@@ -90,7 +86,6 @@ def wait_kernel(context: TorchContext, name: str, pass_on: PassOn) -> Callable[.
 
 def scalar_kernel(context: TorchContext, pass_on: PassOn) -> Callable[..., Any]:
     """The kernel that records a scalar read as a copy of one element to the host."""
-    is_tracing = torch._C._get_tracing_state
 
     def _local_scalar_dense(keyset: Any, source: Any) -> Any:
         try:
