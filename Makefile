@@ -75,6 +75,7 @@ clean:
 	@$(INSTALL) --editable . --group test
 	@touch $@
 
+# --ignore-installed: the tools' own commands must be here even where a parent environment has them.
 .venv/.lint: .venv/.test
-	@$(INSTALL) --group lint
+	@$(INSTALL) --ignore-installed --group lint
 	@touch $@
