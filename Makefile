@@ -54,6 +54,7 @@ clean:
 		echo "using the torch of $(PYTHON)"; \
 		"$(PYTHON)" -m venv --system-site-packages .venv && \
 		"$(PYTHON)" -c $(PURELIB) > "$$($(BIN)/python -c $(PURELIB))/parent.pth" && \
+		$(BIN)/python -m pip --disable-pip-version-check uninstall --quiet --yes setuptools && \
 		$(BIN)/python -c 'import torch'; \
 	else \
 		"$(PYTHON)" -m venv .venv && \
