@@ -64,7 +64,8 @@ _WHERE = (
         "backward",
         "int8",
         "",
-        "0 not in backward; 1 in backward, stack is the forward line of the node; "
+        "0 the call's own stack (in phase backward: a Function's backward, a hook, recomputed "
+        "forward); 1 in backward, stack is the forward line of the node; "
         "2 in backward, stack is the backward() call; 3 in backward, no stack at all",
     ),
 )

@@ -71,9 +71,14 @@ class ThreadState:
         self.forward_sites: dict[int, tuple[int, bool]] = {}
 
     def remember(self, sequence: int, stack: int, *, in_graph: bool) -> None:
-        """Keep the forward site of the node with this sequence number."""
+        """Keep the forward site of the node with this sequence number.
+
+        Of several events since the node was made the first is its own, unless a later one is
+        itself part of the graph.
+        """
         sites = self.forward_sites
-        if sequence in sites and sites[sequence][1] and not in_graph:
+        known = sites.get(sequence)
+        if known is not None and (known[1] or not in_graph):
             return
         sites[sequence] = (stack, in_graph)
         if len(sites) > MAX_FORWARD_SITES:
@@ -241,10 +246,11 @@ class TorchContext:
             return -1
         return known
 
-    def where(self, frame: FrameType | None, state: ThreadState, *, in_graph: bool) -> Where:
+    def where(self, frame: FrameType | None, state: ThreadState, *, in_graph: bool | None) -> Where:
         """Where the event at ``frame`` happened: the site columns of its row.
 
-        ``in_graph`` is whether the operation itself is recorded for backward.
+        ``in_graph`` is whether the operation itself is recorded for backward; None for an event
+        that no backward repeats.
         """
         node: Any = torch._C._current_autograd_node()
         if node is not None:
@@ -252,7 +258,7 @@ class TorchContext:
             module = self.module(state.modules) if state.modules else -1
             return stack, state.thread, int(Phase.BACKWARD), module, backward
         stack = self.sites.capture(frame)
-        if torch.is_grad_enabled():
+        if in_graph is not None and torch.is_grad_enabled():
             # The node of a differentiable operation is made just before its kernel runs.
             sequence = torch._C._autograd._get_sequence_nr() - 1
             state.remember(sequence, stack, in_graph=in_graph)

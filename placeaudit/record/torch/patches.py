@@ -49,6 +49,27 @@ SYNCHRONIZING: Final = (
 _MISSING: Final = object()
 
 
+def _is_initialized(module: Any) -> bool:
+    known: Callable[[], bool] | None = getattr(module, "is_initialized", None)
+    return known is None or known()
+
+
+def _device_name(device_type: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """The device that a synchronizing call waited for: its argument's, else the current one."""
+    subject = args[0] if args else kwargs.get("device")
+    if isinstance(subject, str):
+        subject = torch.device(subject)
+    for name in ("index", "device_index"):  # a torch.device, a stream
+        index = getattr(subject, name, None)
+        if isinstance(index, int):
+            return f"{device_type}:{index}"
+    if not isinstance(subject, int):
+        subject = getattr(getattr(subject, "device", None), "index", None)  # an event
+    if subject is None:
+        subject = torch.accelerator.current_device_index()
+    return f"{device_type}:{subject}"
+
+
 class Patch:
     """One attribute of somebody else's object, replaced by ours."""
 
@@ -157,7 +178,7 @@ class Patches:
                 if not self._active or state.waiting:
                     return original(*args, **kwargs)
                 try:
-                    where = context.where(sys._getframe(1), state, in_graph=False)
+                    where = context.where(sys._getframe(1), state, in_graph=None)
                 except Exception as error:  # noqa: BLE001  (our failure is not the program's)
                     context.failed(error)
                     return original(*args, **kwargs)
@@ -168,11 +189,17 @@ class Patches:
                 finally:
                     state.waiting -= 1
                 end = now_ns()
-                device = context.string(context.device_type)
-                context.add_wait((start, end - start, context.operation(cause), device, *where))
-                if name == "synchronize":
-                    # Of another stream or event too: a download on that one is what it is for.
-                    context.waited(state, -1)
+                if name == "empty_cache" and not _is_initialized(owner):
+                    return result  # there was nothing to empty, nor a device to wait for
+                try:
+                    device = context.string(_device_name(context.device_type, args, kwargs))
+                    operation = context.operation(cause)
+                    context.add_wait((start, end - start, operation, device, *where))
+                    if name == "synchronize":
+                        # Of a stream or event too: a download on that one is what it is for.
+                        context.waited(state, -1)
+                except Exception as error:  # noqa: BLE001
+                    context.failed(error)
                 return result
 
             return synchronize

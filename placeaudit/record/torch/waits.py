@@ -93,7 +93,7 @@ def scalar_kernel(context: TorchContext, pass_on: PassOn) -> Callable[..., Any]:
             where = (
                 None
                 if state.waiting or is_tracing()
-                else context.where(sys._getframe().f_back, state, in_graph=False)
+                else context.where(sys._getframe().f_back, state, in_graph=None)
             )
         except Exception as error:  # noqa: BLE001
             context.failed(error)

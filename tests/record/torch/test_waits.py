@@ -84,7 +84,20 @@ def test_explicit_synchronisation(record: Any) -> None:
     assert [w["cause"] for w in done.waits] == [
         "synchronize", "Stream.synchronize", "Event.synchronize", "empty_cache",
     ]  # fmt: skip
+    assert {w["device"] for w in done.waits} == {"cuda:0"}
     assert done.line(done.waits[0]) == "torch.cuda.synchronize()"
+
+
+def test_the_device_that_was_waited_for(record: Any) -> None:
+    def program() -> None:
+        torch.cuda.synchronize(1)
+        torch.cuda.synchronize("cuda:1")
+        torch.cuda.synchronize(device=torch.device("cuda", 1))
+        torch.cuda.current_stream(1).synchronize()
+        with torch.cuda.device(1):
+            torch.cuda.synchronize()
+
+    assert [w["device"] for w in record(program).waits] == ["cuda:1"] * 5
 
 
 def test_a_failing_wait_raises_its_own_error(record: Any) -> None:
