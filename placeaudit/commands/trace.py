@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -157,20 +158,25 @@ def _create(
         run = output.absolute()
         create_run(run, argv=argv, simulated=simulated, force=force)
         return run
-    number = 1
-    while True:
-        name = _DEFAULT_OUTPUT if number == 1 else f"{_DEFAULT_OUTPUT}-{number}"
-        run = Path(name).absolute()
-        number += 1
-        if run.exists():
-            continue
+    run = _first_free(Path(_DEFAULT_OUTPUT).absolute())
+    create_run(run, argv=argv, simulated=simulated)
+    return run
+
+
+def _first_free(path: Path) -> Path:
+    """``path``, ``path-2``, …: the first that this process, and no other, could make."""
+    for number in itertools.count(1):
+        candidate = path if number == 1 else path.with_name(f"{path.name}-{number}")
         try:
-            create_run(run, argv=argv, simulated=simulated, force=False)
-        except OutputError:
-            if run.exists():  # another process took the name in between
-                continue
-            raise
-        return run
+            candidate.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise OutputError(
+                f"cannot write the record to {candidate}: {error.strerror}"
+            ) from error
+        return candidate
+    raise AssertionError("numbers do not end")
 
 
 def _check_file(path: Path, *, force: bool) -> None:

@@ -11,7 +11,7 @@
           "path", "argv", "cwd", "started_unix_s", "duration_s", "exit_code", "simulated",
           "devices", "versions", "processes",
           "summary": {
-            "h2d", "d2h", "d2d": {"count", "bytes"},
+            "h2d", "d2h", "d2d": {"count", "bytes", "step_bytes"},
             "waits", "blocked_s", "blocked_basis",
             "steps", "steps_how", "errors", "warnings", "infos"
           },

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placeaudit.analyze.audit import Audit
+from placeaudit.analyze.audit import Audit, Bools, Copies
 from placeaudit.model import Direction, Finding, Severity
 
-__all__ = ["Summary", "Traffic", "observed", "summarize"]
+__all__ = ["Summary", "Traffic", "observed", "recurring", "summarize"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class Traffic:
     count: int
     #: Bytes that crossed.
     bytes: int
+    #: Bytes a step, of what recurs in the steps; None where no step could be told.
+    step_bytes: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,27 @@ def observed(audit: Audit) -> bool:
     return bool(audit.meta.simulated or audit.meta.devices or len(audit.copies))
 
 
+def recurring(copies: Copies) -> Bools:
+    """Which copies come from sites that copy in the steps, not only before or after them."""
+    found: Bools = np.isin(copies.site, np.unique(copies.site[copies.steady]))
+    return found
+
+
 def summarize(audit: Audit, findings: Sequence[Finding]) -> Summary:
     """Count copies, bytes, waits and findings of one run."""
     copies = audit.copies
+    recurs = recurring(copies)
     traffic = []
     for code in range(len(Direction)):
         mask = copies.direction == code
-        traffic.append(Traffic(int(np.count_nonzero(mask)), int(copies.bytes[mask].sum())))
+        in_steps = int(copies.bytes[mask & recurs].sum())
+        traffic.append(
+            Traffic(
+                count=int(np.count_nonzero(mask)),
+                bytes=int(copies.bytes[mask].sum()),
+                step_bytes=in_steps / len(audit.steps) if len(audit.steps) else None,
+            )
+        )
     by_severity = {
         severity: sum(1 for finding in findings if finding.severity is severity)
         for severity in Severity

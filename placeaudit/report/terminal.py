@@ -233,7 +233,7 @@ def _totals(summary: Summary) -> Table:
         traffic = summary.traffic(direction)
         if not traffic.count and direction is Direction.D2D:
             continue
-        a_step = size(traffic.bytes / summary.steps) if summary.steps else "–"
+        a_step = "–" if traffic.step_bytes is None else size(traffic.step_bytes)
         table.add_row(label, count(traffic.count), size(traffic.bytes), a_step)
     return table
 

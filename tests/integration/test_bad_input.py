@@ -81,6 +81,16 @@ def test_the_default_output_never_overwrites(sandbox: Any) -> None:
         assert (sandbox.path / name / "meta.json").is_file()
 
 
+def test_programs_started_together_do_not_share_a_record(sandbox: Any) -> None:
+    sandbox.write("main.py", SAY)
+    started = [sandbox.start("-m", "placeaudit", "trace", "-q", "main.py") for _ in range(4)]
+    for process in started:
+        assert process.communicate(timeout=120)[0] == "it ran\n"
+        assert process.returncode == 0
+    assert len(list(sandbox.path.glob("placeaudit-run*/p*/meta.json"))) == 4
+    assert len(list(sandbox.path.glob("placeaudit-run*"))) == 4
+
+
 def test_no_accelerator_is_no_clean_bill(sandbox: Any) -> None:
     sandbox.write("main.py", SAY)
     done = sandbox.placeaudit("trace", "main.py")

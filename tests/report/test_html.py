@@ -121,7 +121,7 @@ def test_site_rows(gold_result: Result) -> None:
         ("/work/train.py:8", "d2h", 24, 96),
     ]
     assert rows[0].source == 'x = batch(step).to("cuda")'
-    assert rows[0].bytes_a_step == 1 << 20
+    assert rows[0].step_bytes == 1 << 20
 
 
 def test_findings_left_out_are_counted(

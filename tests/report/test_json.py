@@ -36,7 +36,11 @@ def test_values(gold_result: Result) -> None:
     run = document["runs"][0]
     assert run["argv"] == ["train.py", "--lr", "1e-3"]
     assert run["simulated"] == "h100"
-    assert run["summary"]["h2d"] == {"count": 24, "bytes": 24 << 20}
+    assert run["summary"]["h2d"] == {
+        "count": 24,
+        "bytes": 24 << 20,
+        "step_bytes": 1 << 20,
+    }
     assert (run["summary"]["warnings"], run["summary"]["infos"]) == (2, 1)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from placeaudit.model import Direction
 from placeaudit.report.base import Result
 from placeaudit.report.html.view import short_path, source_line
+from placeaudit.report.summary import recurring
 from placeaudit.report.units import plural, size
 
 __all__ = ["LABELS", "SiteRow", "SiteRows", "direction_figure", "site_figure", "site_rows"]
@@ -33,7 +34,7 @@ class SiteRow:
     direction: Direction
     count: int
     bytes: int
-    bytes_a_step: float | None
+    step_bytes: float | None
     blocked_s: float
 
 
@@ -57,15 +58,17 @@ def site_rows(result: Result) -> SiteRows:
     )
     counts = np.bincount(inverse, minlength=len(keys))
     sizes = np.bincount(inverse, weights=copies.bytes, minlength=len(keys))
+    in_steps = np.bincount(inverse, weights=copies.bytes * recurring(copies), minlength=len(keys))
     blocked = np.bincount(inverse, weights=copies.blocked_ns, minlength=len(keys))
     for i, key in enumerate(keys.tolist()):
         site, direction = divmod(key, kinds)
         frame = audit.sites[site].frame if site >= 0 else None
         place = (frame.file if frame else "", frame.line if frame else -1, direction)
-        total = totals.setdefault(place, [0, 0, 0])
+        total = totals.setdefault(place, [0, 0, 0, 0])
         total[0] += int(counts[i])
         total[1] += int(sizes[i])
-        total[2] += int(blocked[i])
+        total[2] += int(in_steps[i])
+        total[3] += int(blocked[i])
     rows = sorted(
         (
             SiteRow(
@@ -74,10 +77,15 @@ def site_rows(result: Result) -> SiteRows:
                 direction=tuple(Direction)[direction],
                 count=number,
                 bytes=total_bytes,
-                bytes_a_step=total_bytes / steps if steps else None,
+                step_bytes=step_bytes / steps if steps else None,
                 blocked_s=blocked_ns / 1e9,
             )
-            for (file, line, direction), (number, total_bytes, blocked_ns) in totals.items()
+            for (file, line, direction), (
+                number,
+                total_bytes,
+                step_bytes,
+                blocked_ns,
+            ) in totals.items()
         ),
         key=lambda row: (-row.bytes, row.place),
     )

@@ -86,8 +86,8 @@ def _tiles(result: Result) -> list[dict[str, str]]:
         ("Between devices", summary.d2d),
     ):
         detail = plural(traffic.count, "copy", "copies")
-        if summary.steps and traffic.count:
-            detail += f", {size(traffic.bytes / summary.steps)} a step"
+        if traffic.step_bytes:
+            detail += f", {size(traffic.step_bytes)} a step"
         tiles.append({"label": label, "value": size(traffic.bytes), "detail": detail})
     blocked = "not measured" if summary.blocked_s is None else duration(summary.blocked_s)
     detail = f"{plural(summary.waits, 'wait')}, {summary.basis}"
