@@ -125,8 +125,13 @@ TABLES: Final[dict[str, Table]] = {
             "spans",
             "Intervals and marks on the host: steps, phases, module calls, loader waits.",
             (
-                Column("kind", "int32", "strings", '"optimizer", "backward", "module", "loading", '
-                       '"checkpoint", "step" (placeaudit.step()), "model-move"'),
+                Column(
+                    "kind",
+                    "int32",
+                    "strings",
+                    '"optimizer", "backward", "module", "loading", '
+                    '"checkpoint", "step" (placeaudit.step()), "model-move"',
+                ),
                 Column("name", "int32", "strings", "optimizer class, root module class, …"),
                 Column("owner", "int64", "", "identity of the optimizer, module or loader"),
                 Column("start_ns", "int64", "ns", "perf_counter_ns at its start"),
@@ -139,16 +144,24 @@ TABLES: Final[dict[str, Table]] = {
             "The census: where tensors live; a row again only when something changed.",
             (
                 Column("time_ns", "int64", "ns", "perf_counter_ns of the census"),
-                Column("kind", "int32", "strings", '"parameter", "buffer", "input", "output", '
-                       '"gradient", "optimizer-state"'),
+                Column(
+                    "kind",
+                    "int32",
+                    "strings",
+                    '"parameter", "buffer", "input", "output", "gradient", "optimizer-state"',
+                ),
                 Column("owner", "int32", "strings", "class of the root module or optimizer"),
                 Column("name", "int32", "strings", "dotted path of the tensor in its owner"),
                 Column("device", "int32", "strings", "where it lives"),
                 Column("dtype", "int32", "strings", "element type"),
                 Column("shape", "int32", "strings", 'sizes as "64x3"'),
                 Column("bytes", "int64", "bytes", "element size times number of elements"),
-                Column("expected_device", "int32", "strings",
-                       "its parameter's device (optimizer state, gradient), else -1"),
+                Column(
+                    "expected_device",
+                    "int32",
+                    "strings",
+                    "its parameter's device (optimizer state, gradient), else -1",
+                ),
             ),
         ),
         Table(
@@ -161,8 +174,13 @@ TABLES: Final[dict[str, Table]] = {
                 Column("end_line", "int32", "", "1-based; -1 unknown"),
                 Column("col", "int32", "", "0-based UTF-8 byte offset; -1 unknown"),
                 Column("end_col", "int32", "", "0-based UTF-8 byte offset; -1 unknown"),
-                Column("package", "string", "", 'installed package ("torch"), "<stdlib>", '
-                       '"placeaudit", or "" for the user\'s code'),
+                Column(
+                    "package",
+                    "string",
+                    "",
+                    'installed package ("torch"), "<stdlib>", '
+                    '"placeaudit", or "" for the user\'s code',
+                ),
             ),
         ),
         Table(
@@ -170,8 +188,11 @@ TABLES: Final[dict[str, Table]] = {
             "Interned call stacks; the row number is the id.",
             (Column("frames", "list<int32>", "frames", "innermost first"),),
         ),
-        Table("strings", "Interned strings; the row number is the id.",
-              (Column("text", "string", "", "the string"),)),
+        Table(
+            "strings",
+            "Interned strings; the row number is the id.",
+            (Column("text", "string", "", "the string"),),
+        ),
         Table(
             "sources",
             "Text of the user's source files that appear in frames, as they were when recorded.",
