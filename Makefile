@@ -1,7 +1,7 @@
 # Works on a fresh machine with Python >= 3.11:   make demo    make test
 #
 #   TORCH=torch==2.13.0   which torch to install (a requirement, a wheel's path or address)
-#   TORCH_INDEX=URL       where to take it from, e.g. https://download.pytorch.org/whl/cpu
+#   TORCH_INDEX=ADDRESS   where to take it from (PyTorch's installation page has one for CPU builds)
 #   PYTHON=python3.12     which interpreter to start from
 #
 # Without TORCH, a torch >= 2.10 of the interpreter itself is used; where it has none,

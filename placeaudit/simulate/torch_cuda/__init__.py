@@ -18,7 +18,11 @@ from placeaudit.simulate.torch_cuda import retag
 from placeaudit.simulate.torch_cuda.devices import limits
 from placeaudit.simulate.torch_cuda.dispatch import Kernels
 from placeaudit.simulate.torch_cuda.ledger import Ledger
-from placeaudit.simulate.torch_cuda.native import NativeDevice, keep_freed_memory
+from placeaudit.simulate.torch_cuda.native import (
+    NativeDevice,
+    keep_freed_memory,
+    spare_forked_children,
+)
 from placeaudit.simulate.torch_cuda.patches import Patches, forget_initialization
 from placeaudit.simulate.torch_cuda.runtime import add_runtime
 from placeaudit.simulate.torch_cuda.selftest import run_selftest
@@ -73,6 +77,7 @@ class Installation:
         torch.cuda._lazy_init()
         if _process.kernels is None:
             keep_freed_memory()
+            spare_forked_children()
             _process.kernels = Kernels(_process.native)
         retag.ledgers.append(self._ledger)
         patches.on_undo(lambda: retag.ledgers.remove(self._ledger))

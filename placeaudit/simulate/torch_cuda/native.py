@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 import platform
 import sys
 from pathlib import Path
@@ -27,7 +28,13 @@ from placeaudit.simulate.torch_cuda.headers import hook_slots
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["NativeDevice", "keep_freed_memory", "memory", "repair_engine"]
+__all__ = [
+    "NativeDevice",
+    "keep_freed_memory",
+    "memory",
+    "repair_engine",
+    "spare_forked_children",
+]
 
 _CUDA_TYPE: Final = 1  # c10::DeviceType::CUDA
 _LAZY_TYPE: Final = 17  # c10::DeviceType::Lazy: a guard whose deviceCount() is 0
@@ -271,6 +278,16 @@ def repair_engine() -> None:
     cpu = _library("libtorch_cpu.so")
     engine = ctypes.c_void_p(_function(cpu, _ENGINE)())
     _function(cpu, _START_THREADS)(engine)
+
+
+def spare_forked_children() -> None:
+    """Let a forked child end at once.
+
+    At exit the engine waits up to ten seconds for its device threads, which only the parent has.
+    """
+    os.register_at_fork(
+        after_in_child=lambda: os.environ.setdefault("TORCH_AUTOGRAD_SHUTDOWN_WAIT_LIMIT", "0")
+    )
 
 
 def keep_freed_memory() -> None:

@@ -128,6 +128,20 @@ def test_a_loader_pins_and_its_workers_may_fork_or_spawn() -> None:
     assert done.stdout.splitlines() == ["True 6.0", "True 22.0"] * 2, done.stderr
 
 
+def test_a_forked_child_does_not_wait_for_threads_it_does_not_have() -> None:
+    done = _run(
+        "import os\n"
+        "from placeaudit.simulate import simulate\n"
+        "with simulate('cuda'):\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        print(os.environ['TORCH_AUTOGRAD_SHUTDOWN_WAIT_LIMIT'])\n"
+        "        raise SystemExit(7)\n"
+        "    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    assert done.stdout.split() == ["0", "7"], done.stderr
+
+
 def test_the_random_stream_is_not_touched() -> None:
     torch.manual_seed(1)
     expected = torch.rand(2)
