@@ -147,11 +147,11 @@ def _report(rows: list[Row], rounds: int) -> str:
     today = dt.datetime.now(tz=dt.UTC).date()
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     software = f"torch {torch.__version__}, Python {platform.python_version()}"
+    threads = f"{torch.get_num_threads()} thread for operators"
     lines = (
         "# Benchmarks",
         "",
-        f"Written by `make bench` on {today}; {software}, {machine}, "
-        + f"{torch.get_num_threads()} thread for operators.",
+        f"Written by `make bench` on {today}; {software}, {machine}, {threads}.",
         "",
         f"Medians of {rounds} rounds (quartiles in brackets); a ratio of 1.03 is 3 % slower.",
         "*Traced* is the always-on recording with content hashes and call stacks. *Host*",
