@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass, replace
 from typing import Final
 
+from placeaudit.analyze.numbers import is_literal, is_number, may_be_number
 from placeaudit.analyze.source import ParsedFile, Sources, end
 from placeaudit.model import Frame
 
@@ -41,7 +42,15 @@ _DATA_METHODS: Final = frozenset(
 _METADATA: Final = frozenset(
     {"shape", "size", "dim", "ndim", "numel", "dtype", "device", "element_size", "is_pinned"}
 )
-_NUMBER_CALLS: Final = frozenset({"len", "int", "float", "min", "max", "abs", "round", "range"})
+#: Arithmetic in which the other operand is more often a number than a tensor.
+_SCALING: Final = (ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
+#: Functions whose operands are tensors, all of them.
+_JOINING: Final = frozenset(
+    {
+        "add", "sub", "mul", "div", "stack", "cat", "concat", "concatenate", "hstack", "vstack",
+        "where", "lerp", "maximum", "minimum", "matmul", "mm", "bmm", "outer", "dot",
+    }
+)  # fmt: skip
 _DEEPEST: Final = 20
 
 
@@ -206,19 +215,8 @@ def made_at(site: CallSite) -> Origin:
 # --- origins -----------------------------------------------------------------------------------
 
 
-def _literal(node: ast.expr) -> bool:
-    """A constant, or a list, tuple or sum of constants."""
-    if isinstance(node, ast.Constant):
-        return not isinstance(node.value, str)
-    if isinstance(node, ast.UnaryOp):
-        return _literal(node.operand)
-    if isinstance(node, ast.BinOp):
-        return _literal(node.left) and _literal(node.right)
-    return isinstance(node, ast.List | ast.Tuple) and all(map(_literal, node.elts))
-
-
 def _constant_tensor(file: ParsedFile, call: ast.Call) -> Origin:
-    if call.args and _literal(call.args[0]):
+    if call.args and is_literal(call.args[0]):
         return Origin(Made.FACTORY, file.dotted(call.func), call, constant=True)
     return _data("made from the program's own values")
 
@@ -248,10 +246,10 @@ def _origin(file: ParsedFile, node: ast.expr, depth: int) -> Origin:  # noqa: PL
             return _of_name(file, node, depth)
         case ast.Call():
             return _of_call(file, node, depth)
-        case ast.BinOp(left=left, right=right):
-            return _mix(file, [left, right], depth)
+        case ast.BinOp(left=left, op=op, right=right):
+            return _mix(file, [left, right], depth, scaling=isinstance(op, _SCALING))
         case ast.Compare(left=left, comparators=[right]):
-            return _mix(file, [left, right], depth)
+            return _mix(file, [left, right], depth, scaling=True)
         case ast.UnaryOp(operand=operand):
             return _origin(file, operand, depth + 1)
         case ast.Subscript(value=value, slice=index):
@@ -270,17 +268,10 @@ def _plain_index(index: ast.expr) -> bool:
     return isinstance(index, ast.Slice | ast.Constant | ast.UnaryOp)
 
 
-def _number(file: ParsedFile, node: ast.expr) -> bool:
-    """Surely a number, not a tensor."""
-    if _literal(node):
-        return True
-    return isinstance(node, ast.Call) and (
-        file.dotted(node.func) in _NUMBER_CALLS or file.dotted(node.func).startswith("math.")
-    )
-
-
-def _mix(file: ParsedFile, operands: list[ast.expr], depth: int) -> Origin:
-    """Host arithmetic: a factory with numbers stays one; with names it is only likely one."""
+def _mix(
+    file: ParsedFile, operands: list[ast.expr], depth: int, *, scaling: bool = False
+) -> Origin:
+    """Host arithmetic: a factory with numbers stays one; with what may be one, it likely does."""
     origins = [(_origin(file, o, depth + 1), o) for o in operands]
     made = [o for o, _ in origins if o.made is Made.FACTORY]
     if not made:
@@ -288,7 +279,9 @@ def _mix(file: ParsedFile, operands: list[ast.expr], depth: int) -> Origin:
     if any(o.made is Made.DATA for o, _ in origins):
         return _data("mixed with data on the host")
     others = [node for o, node in origins if o.made is not Made.FACTORY]
-    sure = all(_number(file, node) for node in others)
+    if not all(may_be_number(file, node, scaling=scaling) for node in others):
+        return _data("mixed with what may be a tensor of the host's")
+    sure = all(is_number(file, node) for node in others)
     found = next((o for o in made if o.random), made[0])
     return replace(found, exact=sure and all(o.exact for o in made), constant=False)
 
@@ -299,7 +292,8 @@ def _of_call(file: ParsedFile, call: ast.Call, depth: int) -> Origin:  # noqa: P
         return found
     name = file.dotted(call.func)
     if name.startswith("torch.") and file.is_imported(call.func):
-        return _mix(file, call.args, depth) if call.args else _UNKNOWN
+        joins = name.rpartition(".")[2] in _JOINING
+        return _mix(file, _flat(call.args), depth, scaling=not joins) if call.args else _UNKNOWN
     if not isinstance(call.func, ast.Attribute):
         return _UNKNOWN
     made = _origin(file, call.func.value, depth + 1)
@@ -309,9 +303,24 @@ def _of_call(file: ParsedFile, call: ast.Call, depth: int) -> Origin:  # noqa: P
         return _data("filled from other values")
     if call.func.attr in {"numpy", "tolist", "item", "pin_memory"}:
         return _UNKNOWN
-    if call.func.attr in _SHAPE_METHODS or all(_number(file, a) for a in call.args):
+    if call.func.attr in _SHAPE_METHODS or all(is_number(file, a) for a in call.args):
         return made
+    if not all(may_be_number(file, a, scaling=True) for a in call.args):
+        return _data("mixed with what may be a tensor of the host's")
     return replace(made, exact=False)
+
+
+def _flat(arguments: list[ast.expr]) -> list[ast.expr]:
+    """Arguments with lists taken apart: what ``torch.stack([a, b])`` is made from."""
+    found: list[ast.expr] = []
+    for argument in arguments:
+        if isinstance(argument, ast.List | ast.Tuple) and not is_literal(argument):
+            found += argument.elts
+        elif isinstance(argument, ast.ListComp | ast.GeneratorExp):
+            found.append(argument.elt)
+        else:
+            found.append(argument)
+    return found
 
 
 def _is_metadata(file: ParsedFile, name: ast.Name) -> bool:
@@ -330,14 +339,14 @@ def _host_operation(file: ParsedFile, name: ast.Name) -> bool:
         return (
             isinstance(call, ast.Call)
             and isinstance(statement, ast.Expr)
-            and all(_number(file, a) or isinstance(a, ast.Name) for a in call.args)
+            and all(is_number(file, a) or isinstance(a, ast.Name) for a in call.args)
         )
     if isinstance(parent, ast.Subscript) and isinstance(parent.ctx, ast.Store):
         statement = file.parents[parent]
         return (
             isinstance(statement, ast.Assign)
             and _plain_index(parent.slice)
-            and _literal(statement.value)
+            and is_literal(statement.value)
         )
     return False
 

@@ -87,6 +87,16 @@ def test_host_factories(lines: list[str], text: str, fix: str) -> None:
             "torch.zeros(n).scatter_(1, x, 1).to(device)",
         ),
         (["z = torch.zeros(n)", "a = z.numpy()", "f(z.to(device))"], "z.to(device)"),
+        (["z = (x + torch.randn(n)).to(device)"], "(x + torch.randn(n)).to(device)"),
+        (["k = x.shape", "z = (torch.randn(k) * x).to(device)"], "(torch.randn(k) * x).to(device)"),
+        (
+            ["z = torch.cat([x, torch.zeros(n)]).to(device)"],
+            "torch.cat([x, torch.zeros(n)]).to(device)",
+        ),
+        (
+            ["z = torch.zeros(n).add(other(x)).to(device)"],
+            "torch.zeros(n).add(other(x)).to(device)",
+        ),
     ],
 )
 def test_data(lines: list[str], text: str) -> None:
@@ -119,6 +129,29 @@ def test_a_host_name_in_between_leaves_it_inexact() -> None:
     source = in_loop("z = (torch.randn(n) * sigma).to(device)")
     origin, _ = origin_of_upload(site(source, "(torch.randn(n) * sigma).to(device)"))
     assert (origin.made, origin.exact, origin.random) == (Made.FACTORY, False, True)
+
+
+@pytest.mark.parametrize(
+    ("head", "expression", "made"),
+    [
+        ("def f(scale=0.1):", "torch.randn(n) + scale", Made.FACTORY),
+        ("def f(scale: float):", "torch.randn(n) + scale", Made.FACTORY),
+        ("def f(scale):", "torch.randn(n) * scale", Made.FACTORY),
+        ("def f(args):", "torch.randn(n) + args.mean", Made.FACTORY),
+        ("def f(self):", "torch.randn(n) * self.scale", Made.FACTORY),
+        ("def f(batch):", "torch.randn(n) + batch", Made.DATA),
+        ("def f(batch: torch.Tensor):", "torch.randn(n) * batch", Made.DATA),
+        ("def f(batch=None):", "torch.randn(n) * batch", Made.DATA),
+        ("def f(self):", "torch.randn(n) + self.mean", Made.DATA),
+        ("def f(lengths):", "torch.arange(n)[None] < lengths[:, None]", Made.DATA),
+        ("for i, x in enumerate(data):", "torch.arange(n) + i", Made.FACTORY),
+        ("for i, x in enumerate(data):", "torch.arange(n) + x", Made.DATA),
+        ("for i in range(9):", "torch.arange(n) + 2 * i", Made.FACTORY),
+    ],
+)
+def test_what_a_factory_is_mixed_with(head: str, expression: str, made: Made) -> None:
+    source = f"import torch\n{head}\n    z = ({expression}).to(device)\n"
+    assert origin_of_upload(site(source, f"({expression}).to(device)"))[0].made is made
 
 
 def test_imported_factories_are_known_under_their_name() -> None:
