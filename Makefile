@@ -16,7 +16,7 @@ BIN := .venv/bin
 PURELIB := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test lint format bench clean FORCE
+.PHONY: demo test test-gpu lint format bench clean FORCE
 .DELETE_ON_ERROR:
 
 demo: .venv/.test
@@ -27,6 +27,10 @@ demo: .venv/.test
 
 test: .venv/.test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# On a machine with an NVIDIA device: is everything that is assumed of one true of this one?
+test-gpu: .venv/.test
+	$(BIN)/python -m pytest tests/gpu $(PYTEST_ARGS)
 
 lint: .venv/.lint
 	$(BIN)/ruff check .

@@ -8,6 +8,10 @@ import torch
 pytestmark = pytest.mark.usefixtures("cuda")
 
 
+#: What only makes sense on the simulated device (tests/gpu runs the rest on a real one).
+SIMULATION_ONLY = frozenset({"test_an_operator_without_a_stand_in_says_so"})
+
+
 def test_tensors_are_real_device_tensors() -> None:
     x = torch.arange(6.0, device="cuda").view(2, 3)
     assert type(x) is torch.Tensor

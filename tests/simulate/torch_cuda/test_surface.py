@@ -12,6 +12,18 @@ import torch
 pytestmark = pytest.mark.usefixtures("cuda")
 
 
+#: What only makes sense on the simulated device (tests/gpu runs the rest on a real one).
+SIMULATION_ONLY = frozenset(
+    {
+        "test_devices_are_counted_and_named",
+        "test_a_full_device_says_so",
+        "test_one_seed_gives_the_numbers_of_a_host_run",
+        "test_events_measure_host_time",
+        "test_memory_is_counted_until_the_storage_dies",
+    }
+)
+
+
 def test_devices_are_counted_and_named() -> None:
     assert torch.cuda.is_available()
     assert torch.cuda.device_count() == torch.accelerator.device_count() == 2
