@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from placeaudit.model import Finding
+
 __all__ = [
+    "BaselineError",
+    "ConfigError",
     "OutputError",
     "PlaceauditError",
     "RecordError",
     "RecordVersionError",
     "SimulationError",
     "SimulationSpecError",
+    "StrayCopyError",
     "TargetError",
+    "TransferError",
     "UsageError",
 ]
 
@@ -22,6 +31,14 @@ class PlaceauditError(Exception):
 
 class UsageError(PlaceauditError):
     """The command or call makes no sense as given."""
+
+
+class ConfigError(UsageError):
+    """``[tool.placeaudit]`` or a ``PLACEAUDIT_*`` variable is wrong; the message says where."""
+
+
+class BaselineError(PlaceauditError):
+    """A baseline file is missing, damaged, or of another version."""
 
 
 class TargetError(PlaceauditError):
@@ -46,3 +63,41 @@ class SimulationSpecError(UsageError):
 
 class SimulationError(PlaceauditError):
     """A device cannot be simulated here, with the reason; everything was put back."""
+
+
+class TransferError(PlaceauditError):
+    """A copy or wait that the guard in force does not allow; raised before it is made.
+
+    Args:
+        direction: ``h2d``, ``d2h``, ``d2d``, or ``sync`` for a wait.
+        bytes: What would have crossed; 0 for a wait that no copy makes.
+        src: Source device.  For a wait: the device waited for.
+        dst: Destination device.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        direction: str = "",
+        bytes: int = 0,  # noqa: A002 (the vocabulary's name)
+        src: str = "",
+        dst: str = "",
+    ) -> None:
+        super().__init__(message)
+        # In __dict__, which pickle carries: test runners send errors between processes.
+        self.direction = direction
+        self.bytes = bytes
+        self.src = src
+        self.dst = dst
+
+
+class StrayCopyError(AssertionError):
+    """An asserted block made stray copies or waits, or more transfers than its limit.
+
+    ``findings`` are the ones that it failed on, worst first; empty where only a limit was exceeded.
+    """
+
+    def __init__(self, message: str, findings: tuple[Finding, ...] = ()) -> None:
+        super().__init__(message)
+        self.findings = findings

@@ -18,6 +18,7 @@ VOCABULARY = {"model", "errors"}
 ALLOWED = {
     "model": set(),
     "errors": set(),
+    "config": {"errors"},
     "store": VOCABULARY,
     "simulate": VOCABULARY,
     "record": VOCABULARY | {"store", "simulate"},
@@ -25,7 +26,7 @@ ALLOWED = {
     "analyze": VOCABULARY | {"store", "simulate"},
     # What silences findings knows findings only; the rules' registry applies it.
     "verdict": VOCABULARY,
-    "rules": VOCABULARY | {"analyze", "simulate", "verdict"},
+    "rules": VOCABULARY | {"analyze", "simulate", "verdict", "config"},
     "report": VOCABULARY | {"analyze", "rules", "verdict"},
 }
 HEAVY = ("torch", "tensorflow", "plotly", "pyarrow", "numpy", "rich", "jinja2", "click")

@@ -23,7 +23,7 @@ from placeaudit.rules.waits.pageable_upload import PageableUpload
 from placeaudit.rules.waits.scalar_read import ScalarRead
 from placeaudit.verdict.suppressions import Suppressions
 
-__all__ = ["RULES", "find", "rank", "run_rules"]
+__all__ = ["RULES", "codes", "find", "rank", "run_rules"]
 
 RULES: Final[tuple[Rule, ...]] = (
     RoundTrip(),
@@ -58,13 +58,19 @@ def find(code_or_name: str) -> Rule:
     raise UsageError(f"there is no rule {code_or_name!r}; {hint}")
 
 
-def _codes(selectors: Sequence[str]) -> frozenset[str]:
-    """Codes that codes, names or prefixes of codes ("PA2") stand for."""
+def codes(selectors: Sequence[str]) -> frozenset[str]:
+    """Codes that codes, names, prefixes of codes ("PA2") or ``ALL`` stand for.
+
+    Raises:
+        UsageError: one stands for none; the message names the nearest.
+    """
     found: set[str] = set()
     for selector in selectors:
         prefix = selector.strip().upper()
         matching = {rule.code for rule in RULES if rule.code.startswith(prefix)}
-        if prefix.startswith("PA") and matching:
+        if prefix == "ALL":
+            found.update(rule.code for rule in RULES)
+        elif prefix.startswith("PA") and matching:
             found |= matching
         else:
             found.add(find(selector).code)
@@ -95,8 +101,8 @@ def run_rules(
     Raises:
         UsageError: ``select`` or ``ignore`` names no rule.
     """
-    chosen = _codes(select) if select else frozenset(rule.code for rule in RULES)
-    chosen -= _codes(ignore)
+    chosen = codes(select) if select else frozenset(rule.code for rule in RULES)
+    chosen -= codes(ignore)
     facts = Facts(audit)
     suppressions = Suppressions(audit.sources)
     found = [
