@@ -8,14 +8,25 @@ for the whole run: integer columns that name a device, dtype, operator or module
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from placeaudit.model import Frame, Site
 
-__all__ = ["Audit", "Copies", "Note", "Placements", "RunMeta", "Spans", "Steps", "Waits"]
+__all__ = [
+    "Audit",
+    "Births",
+    "Calls",
+    "Copies",
+    "Note",
+    "Placements",
+    "RunMeta",
+    "Spans",
+    "Steps",
+    "Waits",
+]
 
 Ints = npt.NDArray[np.int64]
 SmallInts = npt.NDArray[np.int32]
@@ -45,6 +56,13 @@ class RunMeta:
     exit_code: int | None
     #: Process directory names, in the order of ``Copies.process``.
     processes: tuple[str, ...]
+    #: Memory of each device, bytes, where it is known (in simulation: of the hardware model).
+    memory_bytes: Mapping[str, int] = field(default_factory=dict)
+    #: Whether the first device reaches the second one's memory directly, where it is known.
+    peers: Mapping[tuple[str, str], bool] = field(default_factory=dict)
+    #: For each process the devices it had initialised when it ended, with the bytes allocated there
+    #: over its life; None where the process did not come to say.
+    contexts: tuple[Mapping[str, int] | None, ...] = ()
 
     @property
     def basis(self) -> str:
@@ -83,6 +101,8 @@ class Copies:
     src_birth: SmallInts
     #: Index into ``Audit.sites``.
     site: SmallInts
+    #: Index into ``Audit.stacks``, -1 where none is known.
+    stack: SmallInts
     thread: Ints
     phase: npt.NDArray[np.int8]
     module: SmallInts
@@ -110,6 +130,7 @@ class Waits:
     #: Index into ``Copies``, -1 where no copy made the wait.
     copy: SmallInts
     site: SmallInts
+    stack: SmallInts
     thread: Ints
     phase: npt.NDArray[np.int8]
     module: SmallInts
@@ -124,13 +145,40 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class Births:
-    """Host tensors made by a factory that were uploaded later."""
+    """Host tensors made by a factory, or loaded from a file, that were uploaded later."""
 
     time_ns: Ints
+    #: "factory" or "load", in ``Audit.strings``.
+    kind: SmallInts
     storage: Ints
     site: SmallInts
     thread: Ints
     step: SmallInts
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls that neither copy between devices nor wait: ``kind`` "pin_memory"."""
+
+    time_ns: Ints
+    #: Host time the call took: all of it blocks the host.
+    blocked_ns: Ints
+    kind: SmallInts
+    bytes: Ints
+    #: Storage of the tensor it returned, comparable with those of copies.
+    storage: Ints
+    site: SmallInts
+    stack: SmallInts
+    thread: Ints
+    phase: npt.NDArray[np.int8]
+    module: SmallInts
+    backward: npt.NDArray[np.int8]
+    process: npt.NDArray[np.int16]
+    step: SmallInts
+    steady: Bools
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +208,10 @@ class Placements:
     shape: SmallInts
     bytes: Ints
     expected_device: SmallInts
+    #: Of the owner, as in ``Spans.owner``; -1 where it is not known.
+    identity: Ints
+    #: Of the call whose hook took the census.
+    site: SmallInts
     process: npt.NDArray[np.int16]
 
 
@@ -197,10 +249,13 @@ class Audit:
     copies: Copies
     waits: Waits
     births: Births
+    calls: Calls
     spans: Spans
     placements: Placements
     steps: Steps
     sites: tuple[Site, ...]
+    #: Whole call stacks, innermost frame first.
+    stacks: tuple[tuple[Frame, ...], ...]
     strings: tuple[str, ...]
     notes: tuple[Note, ...]
     #: Source text by file, as it was when recorded.

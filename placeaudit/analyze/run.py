@@ -21,6 +21,7 @@ from placeaudit.analyze.audit import (
     H2D,
     Audit,
     Births,
+    Calls,
     Copies,
     Note,
     Placements,
@@ -50,15 +51,18 @@ def analyze(record: RunRecord, *, own: Sequence[str] = ()) -> Audit:
     copies = merge.copies()
     waits = merge.waits(copies)
     births = merge.births()
+    calls = merge.calls()
     return Audit(
         meta=merge.meta(copies, waits, spans),
         copies=copies,
         waits=waits,
         births=births,
+        calls=calls,
         spans=spans,
         placements=merge.placements(),
         steps=merge.steps,
         sites=tuple(merge.sites),
+        stacks=merge.stacks(),
         strings=tuple(merge.strings.texts),
         notes=merge.notes(copies),
         sources=merge.sources(),
@@ -96,10 +100,13 @@ class _Merge:
                     column(p.tables["copies"], "src_storage"),
                     column(p.tables["copies"], "dst_storage"),
                     column(p.tables["births"], "storage"),
+                    column(p.tables["calls"], "storage"),
                 )
                 for p in record.processes
             ]
         )
+        counts = [len(p.stacks) for p in self._processes]
+        self._first_stack = [sum(counts[:i]) for i in range(len(counts))]
         self._model = device_model(str(record.meta.get("simulated") or ""))
         self._births = [_first_rows(process, i) for i, process in enumerate(record.processes)]
         self._bounds: list[steps_.StepBounds | None] = []
@@ -159,8 +166,13 @@ class _Merge:
             saves = self._processes[process].checkpoint[stack]
             return np.where(saves, np.int8(Phase.CHECKPOINT), phase)
 
+        def stacks(process: int) -> Array:
+            stack, _, _ = rows(process)
+            return np.where(stack >= 0, stack + self._first_stack[process], -1)
+
         return {
             "site": merged.derive(np.int32, sites),
+            "stack": merged.derive(np.int32, stacks),
             "thread": merged.take("thread", np.int64),
             "phase": merged.derive(np.int8, phases),
             "module": merged.take("module", np.int32, self._text),
@@ -344,10 +356,33 @@ class _Merge:
         process = joined(lambda p: np.full(tables[p].num_rows, p), np.int16)
         return Births(
             time_ns=time,
+            kind=joined(lambda p: self._text(p, column(tables[p], "kind")), np.int32),
             storage=joined(lambda p: self._storage(p, column(tables[p], "storage")), np.int64),
             site=joined(lambda p: self._processes[p].site[0, column(tables[p], "stack")], np.int32),
             thread=joined(lambda p: column(tables[p], "thread"), np.int64),
             step=self._steps(time, process),
+        )
+
+    def calls(self) -> Calls:
+        """The calls of all processes in order of time."""
+        merged = self._merged("calls")
+        where = self._where(merged, "calls")
+        self._judge(where, merged.time)
+        return Calls(
+            time_ns=merged.time,
+            blocked_ns=merged.take("host_ns", np.int64),
+            kind=merged.take("kind", np.int32, self._text),
+            bytes=merged.take("bytes", np.int64),
+            storage=merged.take("storage", np.int64, self._storage),
+            **where,
+        )
+
+    def stacks(self) -> tuple[tuple[Frame, ...], ...]:
+        """Whole call stacks, process after process (``_where`` counts on it)."""
+        return tuple(
+            tuple(process.frames[i] for i in stack)
+            for process in self._processes
+            for stack in process.stacks
         )
 
     def placements(self) -> Placements:
@@ -357,6 +392,13 @@ class _Merge:
         return Placements(
             time_ns=merged.time,
             bytes=merged.take("bytes", np.int64),
+            identity=merged.take("identity", np.int64),
+            site=merged.derive(
+                np.int32,
+                lambda p: self._processes[p].site[
+                    0, column(self._record.processes[p].tables["placements"], "stack")
+                ],
+            ),
             process=merged.process(),
             **{name: merged.take(name, np.int32, self._text) for name in texts},
         )
@@ -409,6 +451,7 @@ class _Merge:
             versions={str(k): str(v) for k, v in dict(meta.get("versions", {})).items()},
             exit_code=exit_code if isinstance(exit_code, int) else None,
             processes=tuple(p.name for p in self._record.processes),
+            contexts=tuple(_contexts(p.meta) for p in self._record.processes),
         )
 
     def _devices(self, copies: Copies, waits: Waits) -> tuple[str, ...]:
@@ -433,6 +476,14 @@ def _frames(table: pa.Table) -> tuple[Frame, ...]:
         )
         for row in table.to_pylist()
     )  # fmt: skip
+
+
+def _contexts(meta: Mapping[str, Any]) -> Mapping[str, int] | None:
+    """Devices that a process says it had initialised."""
+    found = meta.get("contexts")
+    if not isinstance(found, dict):
+        return None
+    return {str(device): int(size) for device, size in found.items()}
 
 
 def _first_rows(process: ProcessRecord, index: int) -> tuple[Array, Array, Array]:

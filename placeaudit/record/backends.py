@@ -43,6 +43,10 @@ class Source(Protocol):
     def mark_step(self) -> None:
         """The program says that a step ends."""
 
+    def contexts(self) -> dict[str, int]:
+        """Devices this process has initialised, with the bytes allocated there so far."""
+        ...
+
 
 class Backends:
     """The sources of one session."""
@@ -93,6 +97,10 @@ class Backends:
         """The program says that a step ends."""
         for source in self._sources:
             source.mark_step()
+
+    def contexts(self) -> dict[str, int]:
+        """Devices this process has initialised, with the bytes allocated there so far."""
+        return {k: v for source in self._sources for k, v in source.contexts().items()}
 
     def _arm_torch(self) -> None:
         try:

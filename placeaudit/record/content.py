@@ -103,12 +103,14 @@ def is_dense(tensor: torch.Tensor) -> bool:
 
 @dataclass(slots=True)
 class Birth:
-    """The factory call that made a host storage; ``number`` is its row in ``births`` or -1."""
+    """The call that made or loaded a host storage; ``number`` is its row in ``births`` or -1."""
 
     time_ns: int
     stack: int
     thread: int
     number: int = -1
+    #: "factory" or "load".
+    kind: str = "factory"
 
 
 class StorageTable:

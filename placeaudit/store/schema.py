@@ -112,13 +112,26 @@ TABLES: Final[dict[str, Table]] = {
         ),
         Table(
             "births",
-            "Host tensors made by a factory that were later uploaded (evidence for PA103).",
+            "Host tensors made by a factory (PA103) or loaded from a file (PA307), later uploaded.",
             (
                 Column("birth", "int64", "", "identity, dense from 0"),
-                Column("time_ns", "int64", "ns", "perf_counter_ns of the factory call"),
+                Column("time_ns", "int64", "ns", "perf_counter_ns of the call that made it"),
                 Column("storage", "int64", "", "unique identity of the storage made"),
-                Column("stack", "int32", "stacks", "call stack of the factory call"),
+                Column("stack", "int32", "stacks", "call stack of that call"),
                 Column("thread", "int64", "", "native thread identifier"),
+                Column("kind", "int32", "strings", '"factory" or "load" (torch.load)'),
+            ),
+        ),
+        Table(
+            "calls",
+            "Calls that neither copy between devices nor wait, but that rules ask about.",
+            (
+                Column("time_ns", "int64", "ns", "perf_counter_ns when it was called"),
+                Column("host_ns", "int64", "ns", "host time until it returned"),
+                Column("kind", "int32", "strings", '"pin_memory" (of a tensor not pinned yet)'),
+                Column("bytes", "int64", "bytes", "of the tensor it returned"),
+                Column("storage", "int64", "", "unique identity of that tensor's storage"),
+                *_WHERE,
             ),
         ),
         Table(
@@ -162,6 +175,8 @@ TABLES: Final[dict[str, Table]] = {
                     "strings",
                     "its parameter's device (optimizer state, gradient), else -1",
                 ),
+                Column("identity", "int64", "", "of the owner, as spans.owner; -1 unknown"),
+                Column("stack", "int32", "stacks", "call whose hook took the census; -1 unknown"),
             ),
         ),
         Table(

@@ -278,6 +278,9 @@ class RecordWriter:
             try:
                 for stream in self._streams.values():
                     stream.close()
+                if meta.get("contexts") and self._started:
+                    # A process that did nothing but initialise a device has that to say.
+                    self._make_folder()
                 if self._folder is not None:
                     write_meta(self._folder, self._meta(ended=True, **meta))
             except OSError as error:

@@ -97,22 +97,25 @@ class Builder:
         operation: str = "copy_",
         backward: int = 0,
         device: str = "cuda:0",
+        non_blocking: bool = False,
+        dtype: str = "float32",
+        phase: int = 0,
     ) -> None:
         """One copy of ``content`` ("h2d" or "d2h"); its hash is that of the content."""
         host, dev = self.string("cpu"), self.string(device)
         src, dst = (host, dev) if direction == "h2d" else (dev, host)
         data = content or b""
         found = xxhash.xxh3_64_intdigest(data) if data else 0
-        dtype, shape = (
-            self.string("float32"),
+        kind, shape = (
+            self.string(dtype),
             self.string(str((size if size >= 0 else len(data)) // 4)),
         )
         self.rows["copies"].append(
             (
-                self.tick(), 1000, src, dst, size if size >= 0 else len(data), dtype, dtype, shape,
-                pinned, False, waits, *storages, *versions, found,
+                self.tick(), 1000, src, dst, size if size >= 0 else len(data), kind, kind, shape,
+                pinned, non_blocking, waits, *storages, *versions, found,
                 int(HashKind.FULL if data else HashKind.NONE), self.string(operation), birth,
-                self.stack(*frames) if frames else -1, 1, 0, -1, backward,
+                self.stack(*frames) if frames else -1, 1, phase, -1, backward,
             )
         )  # fmt: skip
 
@@ -122,10 +125,41 @@ class Builder:
              self.stack(*frames), 1, 0, -1, 0)
         )  # fmt: skip
 
-    def birth(self, storage: int, *frames: Frame) -> int:
-        self.rows["births"].append((self.births, self.tick(), storage, self.stack(*frames), 1))
+    def birth(self, storage: int, *frames: Frame, kind: str = "factory") -> int:
+        self.rows["births"].append(
+            (self.births, self.tick(), storage, self.stack(*frames), 1, self.string(kind))
+        )
         self.births += 1
         return self.births - 1
+
+    def pin(self, storage: int, *frames: Frame, thread: int = 1, phase: int = 0) -> None:
+        """One call of ``pin_memory`` that made ``storage``."""
+        self.rows["calls"].append(
+            (self.tick(), 1000, self.string("pin_memory"), 4096, storage,
+             self.stack(*frames), thread, phase, -1, 0)
+        )  # fmt: skip
+
+    def placement(
+        self,
+        kind: str,
+        name: str,
+        device: str,
+        *frames: Frame,
+        expected: str = "",
+        shape: str = "4x4",
+        owner: str = "Net",
+        identity: int = 1,
+        size: int = 64,
+    ) -> None:
+        """One row of the census."""
+        self.rows["placements"].append(
+            (
+                self.tick(), self.string(kind), self.string(owner), self.string(name),
+                self.string(device), self.string("float32"), self.string(shape), size,
+                self.string(expected) if expected else -1, identity,
+                self.stack(*frames) if frames else -1,
+            )
+        )  # fmt: skip
 
     def span(self, kind: str, name: str = "", owner: int = 1, length: int = 0) -> None:
         start = self.tick()

@@ -100,6 +100,7 @@ class TorchContext:
         self.copies = writer.rows("copies")
         self.waits = writer.rows("waits")
         self.spans = writer.rows("spans")
+        self.calls = writer.rows("calls")
         column = TABLES["copies"].names.index("content_hash")
         self.held = HeldDownloads(self.storages, self.copies, column)
         #: Type of the accelerator whose events are recorded: "cuda", "xpu", "mps".

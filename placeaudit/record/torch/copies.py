@@ -242,6 +242,13 @@ class _CopyRecorder:
         if birth.number < 0:
             birth.number = context.birth_number()
             context.writer.rows("births").append(
-                (birth.number, birth.time_ns, number, birth.stack, birth.thread)
+                (
+                    birth.number,
+                    birth.time_ns,
+                    number,
+                    birth.stack,
+                    birth.thread,
+                    context.string(birth.kind),
+                )
             )
         return birth.number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -65,6 +66,8 @@ class Census:
                 context.shape(tensor.shape),
                 nbytes,
                 context.device(expected.get_device()) if expected is not None else -1,
+                key[0],
+                context.sites.capture(sys._getframe(1)),
             )
         )
 

@@ -9,8 +9,9 @@ original: such calls are simply not seen.
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, Final
 
@@ -47,6 +48,28 @@ SYNCHRONIZING: Final = (
 )
 
 _MISSING: Final = object()
+
+#: Loaded tensors are looked for this deep in dicts, lists and tuples, and no more than so many.
+_LOADED_DEPTH: Final = 6
+MAX_LOADED: Final = 10_000
+
+
+def _host_tensors(value: Any, depth: int) -> Iterator[torch.Tensor]:
+    """The host tensors in what ``torch.load`` returned; a pickled tensor arrives as a storage."""
+    if isinstance(value, torch.storage.TypedStorage):
+        value = value._untyped_storage
+    if isinstance(value, torch.UntypedStorage):
+        if value.device.type == "cpu":
+            yield torch.empty(0, dtype=torch.uint8).set_(value)
+    elif isinstance(value, torch.Tensor):
+        if value.is_cpu:
+            yield value
+    elif depth and isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _host_tensors(item, depth - 1)
+    elif depth and isinstance(value, dict):
+        for item in value.values():
+            yield from _host_tensors(item, depth - 1)
 
 
 def _is_initialized(module: Any) -> bool:
@@ -114,6 +137,7 @@ class Patches:
         self._moves()
         self._unobserved()
         self._factories()
+        self._pinning()
 
     def disarm(self) -> None:
         """Undo every patch, the latest first."""
@@ -219,10 +243,53 @@ class Patches:
         def name(_: Any) -> str:
             return "checkpoint"
 
-        for function in ("save", "load"):
-            self._patch(
-                torch, function, self._timed("checkpoint", Phase.CHECKPOINT, name, owned=False)
-            )
+        timed = self._timed("checkpoint", Phase.CHECKPOINT, name, owned=False)
+        self._patch(torch, "save", timed)
+        self._patch(torch, "load", lambda original: self._loaded(timed(original)))
+
+    def _loaded(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """``torch.load``: where the host tensors in what it returns came from."""
+        context = self._context
+
+        @functools.wraps(original)
+        def load(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            if not self._active:
+                return result
+            try:
+                stack = context.sites.capture(sys._getframe(1))
+                birth = functools.partial(Birth, now_ns(), stack, context.state().thread)
+                for tensor in itertools.islice(_host_tensors(result, _LOADED_DEPTH), MAX_LOADED):
+                    context.storages.born(tensor, birth(kind="load"))
+            except Exception as error:  # noqa: BLE001  (our failure is not the program's)
+                context.failed(error)
+            return result
+
+        return load
+
+    def _pinning(self) -> None:
+        """``Tensor.pin_memory`` (PA207).  A call of a tensor that is pinned already returns it."""
+        context = self._context
+
+        def make(original: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(original)
+            def pin_memory(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+                start = now_ns()
+                result = original(tensor, *args, **kwargs)
+                if not self._active or result is tensor or torch.compiler.is_compiling():
+                    return result
+                try:
+                    end = now_ns()
+                    where = context.where(sys._getframe(1), context.state(), in_graph=None)
+                    kind, storage = context.string("pin_memory"), context.storages.number(result)
+                    context.calls.append((start, end - start, kind, result.nbytes, storage, *where))
+                except Exception as error:  # noqa: BLE001  (our failure is not the program's)
+                    context.failed(error)
+                return result
+
+            return pin_memory
+
+        self._patch(torch.Tensor, "pin_memory", make)
 
     def _timed(
         self, kind: str, phase: Phase, name: Callable[[Any], str], *, owned: bool = True

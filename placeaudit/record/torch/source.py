@@ -49,6 +49,8 @@ class TorchSource:
         self._context: TorchContext | None = None
         self._census: Census | None = None
         self._armed: list[Any] = []
+        #: Bytes allocated on each simulated device before recording began, by its own self-test.
+        self._before: list[int] = []
         #: Why nothing is recorded, "" while something is.
         self._reason = ""
 
@@ -78,7 +80,9 @@ class TorchSource:
         self._reason = ""
         context = self._context = TorchContext(self._writer, self._sites)
         context.device_type = device_type
-        if not simulated:
+        if simulated:
+            self._before = _allocated()
+        else:
             context.wait_for_stream = _stream_wait(device_type)
         kernels = Kernels(context, _KEYS[device_type], simulated=simulated)
         census = self._census = Census(context)
@@ -130,8 +134,33 @@ class TorchSource:
         if self._context is not None:
             self._context.mark_step()
 
+    def contexts(self) -> dict[str, int]:
+        """Devices this process has initialised, with the bytes allocated there so far.
+
+        Asks what is there already and initialises nothing.
+        """
+        context = self._context
+        if not self._armed or context is None or context.device_type != "cuda":
+            return {}
+        if not torch.cuda.is_initialized() or torch.cuda._is_in_bad_fork():
+            return {}
+        if _accelerator()[1]:
+            # A simulated device has no context of its own: memory was asked for, or nothing was.
+            sizes = [now - before for now, before in zip(_allocated(), self._before, strict=False)]
+            return {f"cuda:{index}": size for index, size in enumerate(sizes) if size}
+        torch_c: Any = torch._C
+        there = torch_c._cuda_hasPrimaryContext
+        return {f"cuda:{index}": size for index, size in enumerate(_allocated()) if there(index)}
+
     def _note(self, text: str) -> None:
         self._writer.note("PA903", text)
+
+
+def _allocated() -> list[int]:
+    """Bytes allocated on each CUDA device over the life of this process."""
+    stats: Any = torch._C._cuda_memoryStats
+    devices = range(torch.cuda.device_count())
+    return [int(stats(index)["allocated_bytes"]["all"]["allocated"]) for index in devices]
 
 
 def _stream_wait(device_type: str) -> Any:
