@@ -5,32 +5,51 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from placeaudit.model import Finding
 
-__all__ = ["Suppressions", "ignores"]
+__all__ = ["Suppressions", "ignores", "malformed"]
 
 _COMMENT: Final = re.compile(r"#\s*placeaudit:\s*ignore\[([A-Za-z0-9_\-,\s]+)\]")
+
+#: Meant as one, whatever follows.
+_MEANT: Final = re.compile(r"#\s*placeaudit:\s*ignore\b", re.IGNORECASE)
 
 
 def ignores(text: str) -> dict[int, frozenset[str]]:
     """Codes ignored by line (1-based).  A comment without a code ignores nothing."""
-    if "placeaudit" not in text:
-        return {}
     found: dict[int, frozenset[str]] = {}
+    for line, comment in _comments(text):
+        match = _COMMENT.search(comment)
+        if match:
+            codes = (code.strip().upper() for code in match[1].split(","))
+            found[line] = frozenset(code for code in codes if code)
+    return found
+
+
+def malformed(text: str) -> dict[int, str]:
+    """By line (1-based), the comments that are meant to ignore something but name no rule."""
+    found: dict[int, str] = {}
+    for line, comment in _comments(text):
+        meant, match = _MEANT.search(comment), _COMMENT.search(comment)
+        if meant and not (match and match[1].strip(" ,\t")):
+            found[line] = meant[0]
+    return found
+
+
+def _comments(text: str) -> Iterator[tuple[int, str]]:
+    """Every comment of a text that speaks of us, with its line."""
+    if "placeaudit" not in text:
+        return
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT:
-                match = _COMMENT.search(token.string)
-                if match:
-                    codes = (code.strip().upper() for code in match[1].split(","))
-                    found[token.start[0]] = frozenset(code for code in codes if code)
+                yield token.start[0], token.string
     except (tokenize.TokenError, SyntaxError):
         # Not Python to its end: the comments up to there count.
-        return found
-    return found
+        return
 
 
 class Suppressions:
