@@ -13,7 +13,7 @@ from placeaudit.analyze.sites import module_path
 from placeaudit.model import Certainty, Direction, Evidence, Finding, Frame, Phase, Severity, Site
 from placeaudit.rules.facts import Facts, Recurrence, Rows
 
-__all__ = ["Rule", "by_library", "directed", "finding", "library_name", "plural"]
+__all__ = ["Rule", "by_library", "directed", "finding", "library_name", "plural", "recurs"]
 
 _DIRECTIONS: Final = (Direction.H2D, Direction.D2H, Direction.D2D)
 
@@ -56,6 +56,17 @@ def library_name(site: Site) -> str:
 def by_library(site: Site, severity: Severity) -> Severity:
     """``severity``, but at most ``info`` for what a package does on the user's behalf."""
     return Severity.INFO if site.library is not None else severity
+
+
+def recurs(facts: Facts, events: Copies | Waits, rows: Rows) -> bool:
+    """Whether events of one site belong to the steady state and came more than once there.
+
+    What ran a single time in a run of many steps is not worth a line of anybody's report.
+    """
+    if not events.steady[rows].any():
+        return False
+    recurrence = facts.recurrence(events, rows)
+    return recurrence.steps == 0 or recurrence.touched > 1 or recurrence.often
 
 
 def _most_frequent(values: npt.NDArray[np.integer]) -> int:

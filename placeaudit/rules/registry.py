@@ -19,6 +19,7 @@ from placeaudit.rules.transfers.duplicate_upload import DuplicateUpload
 from placeaudit.rules.transfers.host_created import HostCreated
 from placeaudit.rules.transfers.round_trip import RoundTrip
 from placeaudit.rules.waits.explicit_sync import ExplicitSync
+from placeaudit.rules.waits.host_index import HostIndex
 from placeaudit.rules.waits.pageable_upload import PageableUpload
 from placeaudit.rules.waits.scalar_read import ScalarRead
 from placeaudit.verdict.suppressions import Suppressions
@@ -33,6 +34,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ScalarRead(),
     PageableUpload(),
     ExplicitSync(),
+    HostIndex(),
     TruncatedRecord(),
     UnobservedRegion(),
     MissingMechanism(),

@@ -15,6 +15,7 @@ from placeaudit.rules.base import by_library, finding, library_name, plural
 from placeaudit.rules.facts import TINY_BYTES, Facts, Group, Rows, codes, previous_same
 from placeaudit.rules.transfers import host_created
 from placeaudit.rules.transfers.round_trip import round_trips
+from placeaudit.rules.waits.host_index import host_indices
 
 __all__ = ["DuplicateUpload", "Duplicates", "duplicate_uploads"]
 
@@ -38,6 +39,7 @@ def duplicate_uploads(facts: Facts) -> Duplicates:
     same_storage = np.zeros(len(copies), dtype=np.bool_)
     usable = facts.uploads() & (copies.content_hash != 0)
     usable &= ~facts.once(round_trips).uploads & ~facts.once(host_created.explained)
+    usable &= ~facts.once(host_indices)
     rows = np.flatnonzero(usable)
     if not len(rows):
         return Duplicates(repeats, same_storage)

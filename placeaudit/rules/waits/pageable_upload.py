@@ -13,6 +13,7 @@ from placeaudit.rules.facts import Facts, Group
 from placeaudit.rules.transfers import host_created
 from placeaudit.rules.transfers.duplicate_upload import duplicate_uploads
 from placeaudit.rules.transfers.round_trip import round_trips
+from placeaudit.rules.waits.host_index import host_indices
 
 __all__ = ["PageableUpload"]
 
@@ -61,7 +62,7 @@ class PageableUpload:
         copies = facts.audit.copies
         usable = facts.uploads() & copies.waits & ~copies.pinned
         usable &= ~facts.once(round_trips).uploads & ~facts.once(host_created.explained)
-        usable &= ~facts.once(duplicate_uploads).repeats
+        usable &= ~facts.once(duplicate_uploads).repeats & ~facts.once(host_indices)
         large = copies.bytes >= _LARGE_BYTES
         for group in facts.groups(copies, np.flatnonzero(usable & large)):
             if self._recurs(facts, group):
