@@ -18,6 +18,7 @@ from placeaudit.rules.transfers.duplicate_download import DuplicateDownload
 from placeaudit.rules.transfers.duplicate_upload import DuplicateUpload
 from placeaudit.rules.transfers.host_created import HostCreated
 from placeaudit.rules.transfers.round_trip import RoundTrip
+from placeaudit.rules.waits.dynamic_shape import DynamicShape
 from placeaudit.rules.waits.explicit_sync import ExplicitSync
 from placeaudit.rules.waits.host_index import HostIndex
 from placeaudit.rules.waits.pageable_upload import PageableUpload
@@ -33,6 +34,7 @@ RULES: Final[tuple[Rule, ...]] = (
     DuplicateDownload(),
     ScalarRead(),
     PageableUpload(),
+    DynamicShape(),
     ExplicitSync(),
     HostIndex(),
     TruncatedRecord(),

@@ -16,6 +16,7 @@ from placeaudit.rules.base import finding, library_name
 from placeaudit.rules.facts import TINY_BYTES, Facts, Group
 from placeaudit.rules.transfers.duplicate_download import duplicate_downloads
 from placeaudit.rules.transfers.round_trip import round_trips
+from placeaudit.rules.waits.dynamic_shape import class_counts
 
 __all__ = ["ScalarRead"]
 
@@ -76,6 +77,7 @@ class ScalarRead:
         copies = facts.audit.copies
         reads = facts.downloads() & copies.waits
         reads &= ~facts.once(round_trips).downloads & (facts.once(duplicate_downloads) < 0)
+        reads &= ~facts.once(class_counts)
         small = copies.bytes <= TINY_BYTES
         for group in facts.groups(copies, np.flatnonzero(reads)):
             call = facts.call(group.index)
