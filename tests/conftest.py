@@ -64,9 +64,8 @@ def _record(path: Path, *, steps: int = 24, file: str = "/work/train.py") -> Pat
             writer.rows("spans").append(
                 (text(kind), text(name), 5, now + start * MS, now + end * MS, 7)
             )
-    writer.rows("placements").append(
-        (0, text("parameter"), text("Net"), text("head.weight"), cuda, dtype, text("4x16"), 256, -1)
-    )
+    weight = (0, text("parameter"), text("Net"), text("head.weight"), cuda, dtype, text("4x16"))
+    writer.rows("placements").append((*weight, 256, -1, 5, -1))
     writer.close(exit_code=0)
     return path
 
