@@ -10,16 +10,32 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from placeaudit.api import Run, load, simulate, step, trace
-    from placeaudit.errors import PlaceauditError
+    from placeaudit.api import Run, allow, guard, load, simulate, step, trace
+    from placeaudit.errors import PlaceauditError, StrayCopyError, TransferError
 
-__all__ = ["PlaceauditError", "Run", "__version__", "load", "simulate", "step", "trace"]
+__all__ = [
+    "PlaceauditError",
+    "Run",
+    "StrayCopyError",
+    "TransferError",
+    "__version__",
+    "allow",
+    "guard",
+    "load",
+    "simulate",
+    "step",
+    "trace",
+]
 
 __version__ = "0.1.0"
 
 _HOME = {
     "PlaceauditError": "placeaudit.errors",
     "Run": "placeaudit.api",
+    "StrayCopyError": "placeaudit.errors",
+    "TransferError": "placeaudit.errors",
+    "allow": "placeaudit.api",
+    "guard": "placeaudit.api",
     "load": "placeaudit.api",
     "simulate": "placeaudit.api",
     "step": "placeaudit.api",

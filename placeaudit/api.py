@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from placeaudit.model import Finding
+    from placeaudit.record.guard import Allow, Guard, Level
     from placeaudit.report.base import Result
     from placeaudit.report.summary import Summary
     from placeaudit.simulate.spec import SimulationSpec
 
-__all__ = ["Run", "load", "simulate", "step", "trace"]
+__all__ = ["Run", "allow", "guard", "load", "simulate", "step", "trace"]
 
 
 class Run:
@@ -225,8 +226,55 @@ def simulate(spec: str = "cuda") -> Iterator[SimulationSpec]:
         yield chosen
 
 
+def guard(
+    *,
+    h2d: Level | None = None,
+    d2h: Level | None = None,
+    d2d: Level | None = None,
+    sync: Level | None = None,
+) -> Guard:
+    """What this thread may copy and wait for, inside a ``with`` block or a decorated function.
+
+    Each direction is ``"allow"``, ``"log"`` (to the logger ``placeaudit``, once a line) or
+    ``"disallow"``; what is not named is inherited from the guard around it, else allowed.  The
+    backward passes that the block starts are guarded too, on autograd's own threads.
+
+    Args:
+        h2d: Copies from the host to a device.
+        d2h: Copies from a device to the host, ``.item()`` and its kin included.
+        d2d: Copies between devices; within one device is no transfer.
+        sync: Anything that makes the host wait: ``synchronize()``, ``nonzero()``, ``.item()``, and
+            copies that block.
+
+    Raises:
+        TransferError: From inside the block, at the line of a disallowed transfer or wait, before
+            it is made; from ``backward()`` where it is made there.
+        UsageError: A level is not known.
+    """
+    from placeaudit.record.guard import Guard
+
+    return Guard(h2d=h2d, d2h=d2h, d2d=d2d, sync=sync)
+
+
+def allow(reason: str) -> Allow:
+    """A reasoned exception: what the ``with`` block or decorated function copies is meant.
+
+    Guards let it pass, and a record keeps the reason, so that findings and the limits of
+    ``assert_no_stray_copies`` leave it out.
+
+    Raises:
+        UsageError: There is no reason.
+    """
+    from placeaudit.record.guard import Allow
+
+    return Allow(reason)
+
+
 def _tell_session(simulated: str) -> None:
     """Where a trace is running already: its figures are modelled from here on, and it must look."""
+    guards = sys.modules.get("placeaudit.record.guard")
+    if guards is not None:
+        guards.rearm()
     module = sys.modules.get("placeaudit.record.session")
     session = module.current() if module is not None else None
     if session is None:

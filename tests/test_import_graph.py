@@ -17,7 +17,7 @@ ROOT = Path(placeaudit.__file__).parent
 VOCABULARY = {"model", "errors"}
 ALLOWED = {
     "model": set(),
-    "errors": set(),
+    "errors": {"model"},
     "config": {"errors"},
     "store": VOCABULARY,
     "simulate": VOCABULARY,

@@ -10,13 +10,16 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from placeaudit.errors import PlaceauditError
 from placeaudit.record.sites import Sites
 from placeaudit.store.writer import RecordWriter
 
-__all__ = ["SIMULATE_VARIABLE", "Backends", "Source"]
+if TYPE_CHECKING:
+    from placeaudit.record.torch.interception import Interception
+
+__all__ = ["SIMULATE_VARIABLE", "Backends", "GuardBackend", "ImportHook", "Source"]
 
 #: Environment variable with the specification of the simulated device, for child processes.
 SIMULATE_VARIABLE: Final = "PLACEAUDIT_SIMULATE"
@@ -56,14 +59,14 @@ class Backends:
         self._sites = sites
         self._is_child = is_child
         self._sources: list[Source] = []
-        self._hook: _ImportHook | None = None
+        self._hook: ImportHook | None = None
 
     def arm(self) -> None:
         """Arm what is imported already and wait for the import of what is not."""
         if "torch" in sys.modules and hasattr(sys.modules["torch"], "library"):
             self._arm_torch()
         else:
-            self._hook = _ImportHook("torch", self._arm_torch)
+            self._hook = ImportHook("torch", self._arm_torch)
             self._hook.install()
 
     def rearm(self) -> None:
@@ -128,7 +131,40 @@ class Backends:
                 self._writer.note("PA903", f"no simulated device in this process: {error}")
 
 
-class _ImportHook:
+class GuardBackend:
+    """Guards in the frameworks of this process; waits for the import of what is not there yet."""
+
+    def __init__(self) -> None:
+        self._hook: ImportHook | None = None
+
+    def begin(self) -> None:
+        """The first guard was entered."""
+        if "torch" in sys.modules and hasattr(sys.modules["torch"], "library"):
+            self._torch().begin()
+        elif self._hook is None:
+            self._hook = ImportHook("torch", lambda: self._torch().begin())
+            self._hook.install()
+
+    def end(self) -> None:
+        """The last one was left."""
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
+        if "placeaudit.record.torch.interception" in sys.modules:
+            self._torch().end()
+
+    def rearm(self) -> None:
+        """A simulated device was installed."""
+        self._torch().rearm()
+
+    @staticmethod
+    def _torch() -> Interception:
+        from placeaudit.record.torch.interception import INTERCEPTION
+
+        return INTERCEPTION
+
+
+class ImportHook:
     """Calls ``then`` when ``name`` has been imported.
 
     It finds the module as the other finders do and only adds to what its loader does at the end:

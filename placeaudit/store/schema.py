@@ -135,6 +135,15 @@ TABLES: Final[dict[str, Table]] = {
             ),
         ),
         Table(
+            "allowed",
+            "Copies and waits made inside placeaudit.allow(reason): findings leave them out.",
+            (
+                Column("time_ns", "int64", "ns", "as in the row of copies or waits it stands for"),
+                Column("thread", "int64", "", "as in that row: no thread has two at one time"),
+                Column("reason", "int32", "strings", "what the program gave as its reason"),
+            ),
+        ),
+        Table(
             "spans",
             "Intervals and marks on the host: steps, phases, module calls, loader waits.",
             (

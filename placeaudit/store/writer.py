@@ -43,7 +43,8 @@ FULL_ROWS: Final = 32_768
 BATCH_ROWS: Final = 8_192
 
 #: Written before every other table, in this order: later ones refer to rows of earlier ones.
-_REFERRED: Final = ("strings", "frames", "stacks", "births", "sources")
+#: ``allowed`` rows too come before the copy or wait that they excuse.
+_REFERRED: Final = ("strings", "frames", "stacks", "births", "sources", "allowed")
 _EVENTS: Final = tuple(name for name in TABLES if name not in _REFERRED)
 _PACKAGES: Final = ("placeaudit", "torch", "numpy", "pyarrow")
 

@@ -15,11 +15,15 @@ import torch
 from placeaudit.model import Phase
 from placeaudit.record.clock import now_ns
 from placeaudit.record.content import HeldDownloads, StorageTable
+from placeaudit.record.guard import Place, Scope
 from placeaudit.record.sites import Sites
 from placeaudit.store.schema import TABLES
 from placeaudit.store.writer import WAKE_ROWS, RecordWriter
 
-__all__ = ["BACKWARD_KEY", "BackwardPass", "ThreadState", "TorchContext", "Where", "is_tracing"]
+__all__ = [
+    "BACKWARD_KEY", "DEPTH", "BackwardPass", "ThreadState", "TorchContext", "Where",
+    "current_pass", "is_tracing",
+]  # fmt: skip
 
 #: Under this name the engine's threads find the pass they work for.
 BACKWARD_KEY: Final = "placeaudit"
@@ -45,15 +49,36 @@ Where = tuple[int, int, int, int, int]
 class BackwardPass:
     """One call of the autograd engine: its call stack and the thread that made it."""
 
+    #: -1 where nothing records.
     stack: int
-    caller: ThreadState
+    caller: ThreadState | None
+    #: The guard or allowance in force at the call, and what guards know of the forward pass.
+    scope: Scope | None
+    guarded: dict[int, tuple[Place, str]]
+
+
+def current_pass() -> BackwardPass | None:
+    """The engine call that this thread works for."""
+    if not torch._C._is_key_in_tls(BACKWARD_KEY):
+        return None
+    found = torch._C._get_obj_in_tls(BACKWARD_KEY)
+    return found if isinstance(found, BackwardPass) else None
+
+
+class _Depth(threading.local):
+    """How deep in waiting operations a thread is: what happens inside is part of the outer one."""
+
+    waiting = 0
+
+
+DEPTH: Final = _Depth()
 
 
 class ThreadState:
     """What the recorder knows about one thread."""
 
     __slots__ = (
-        "__weakref__", "forward_sites", "inner", "modules", "moving", "phase", "thread", "waiting",
+        "__weakref__", "forward_sites", "inner", "modules", "moving", "phase", "thread",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -63,8 +88,6 @@ class ThreadState:
         self.modules: list[torch.nn.Module] = []
         #: Set while a copy runs: [bytes, waits] of the copies it makes itself.
         self.inner: list[int] | None = None
-        #: Depth of recorded waiting operations.
-        self.waiting = 0
         #: Depth of Module._apply.
         self.moving = 0
         #: Sequence number of a node -> (stack, whether the copy itself is part of the graph).
@@ -86,10 +109,6 @@ class ThreadState:
                 del sites[old]
 
 
-def _no_wait(_device: torch.device) -> None:
-    """Simulated devices are never behind."""
-
-
 class TorchContext:
     """One per session and process: the tables, the interned names and the threads' states."""
 
@@ -109,8 +128,6 @@ class TorchContext:
         self.engine_code: CodeType | None = None
         #: Modules moved so far: a census taken before may be out of date.
         self.moves = 0
-        #: Waits for the current stream of a device, releasing the GIL; set for real devices.
-        self.wait_for_stream: Callable[[torch.device], None] = _no_wait
         self._failed = False
         self._begin()
         writer.before_flush.append(lambda: self.held.expire(now_ns()))
@@ -186,6 +203,10 @@ class TorchContext:
         rows.append(row)
         if len(rows) >= WAKE_ROWS:
             self.writer.pressure(len(rows))
+
+    def allowed(self, time_ns: int, thread: int, reason: str) -> None:
+        """Say that the event of this thread at this time ran in ``placeaudit.allow(reason)``."""
+        self.writer.rows("allowed").append((time_ns, thread, self.string(reason)))
 
     def add_span(self, kind: str, name: str, owner: int, start_ns: int) -> None:
         """Append a row of ``spans`` that ends now."""
@@ -266,13 +287,6 @@ class TorchContext:
         module = self.module(state.modules) if state.modules else -1
         return stack, state.thread, state.phase, module, 0
 
-    def current_pass(self) -> BackwardPass | None:
-        """The engine call that this thread works for."""
-        if not torch._C._is_key_in_tls(BACKWARD_KEY):
-            return None
-        found = torch._C._get_obj_in_tls(BACKWARD_KEY)
-        return found if isinstance(found, BackwardPass) else None
-
     def _backward_site(
         self, node: Any, frame: FrameType | None, state: ThreadState
     ) -> tuple[int, int]:
@@ -282,8 +296,9 @@ class TorchContext:
             own = self.sites.capture_within(frame, self.engine_code)
             if own >= 0:
                 return own, 0
-        current = self.current_pass()
-        caller = current.caller if current is not None else state
+        current = current_pass()
+        # A pass that began before the recording did has no caller that we know.
+        caller = current.caller if current is not None and current.caller is not None else state
         stack = self._forward_site(node, caller)
         if stack >= 0:
             return stack, 1

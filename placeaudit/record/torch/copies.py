@@ -10,51 +10,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from placeaudit.record.clock import now_ns
-from placeaudit.record.content import Held, hash_host, is_dense
+from placeaudit.record.content import Held, hash_host
+from placeaudit.record.guard import SCOPES
 from placeaudit.record.torch.context import ThreadState, TorchContext, Where, is_tracing
+from placeaudit.record.torch.gate import check_copy
+from placeaudit.record.torch.table import crosses_as_is, crossing_itemsize, host_waits
 
-__all__ = ["copy_kernel", "crossing_itemsize", "host_waits", "version_of"]
+if TYPE_CHECKING:
+    from placeaudit.record.torch.interception import Interception
+
+__all__ = ["CopyRecorder", "copy_kernel", "version_of"]
 
 #: Passes an operation on to the kernel that was there before ours.
 PassOn = Callable[..., Any]
 
 _NO_HASH = (0, 0)
-
-
-def host_waits(
-    *, to_host: bool, to_device: bool, pinned: bool, non_blocking: bool, host_contiguous: bool
-) -> bool:
-    """Whether the host waits for a copy: the table at the end of the rule catalogue.
-
-    ``host_contiguous`` is False where the host side is strided or broadcast: the copy then goes
-    through a temporary, which is pageable.  A conversion alone does not change the answer: with
-    ``non_blocking`` it is done on the device, from or into the pinned memory itself.
-    """
-    if to_host == to_device:
-        return False  # between devices, or within the host
-    return not (non_blocking and pinned and host_contiguous)
-
-
-def crossing_itemsize(*, to_device: bool, non_blocking: bool, source: int, target: int) -> int:
-    """Bytes per element that cross where a copy converts and its inner copy was not seen.
-
-    A blocking copy converts on the host, a non-blocking one on the device.
-    """
-    return source if to_device == non_blocking else target
-
-
-def _crosses_as_is(host: torch.Tensor, dst: torch.Tensor, src: torch.Tensor) -> bool:
-    """Whether the host side's own memory takes part, rather than a temporary."""
-    if src.shape != dst.shape:
-        return False
-    if host.is_contiguous():
-        return True
-    return src.dtype is dst.dtype and src.stride() == dst.stride() and is_dense(host)
 
 
 def version_of(tensor: torch.Tensor) -> int:
@@ -65,10 +40,8 @@ def version_of(tensor: torch.Tensor) -> int:
         return -1
 
 
-def copy_kernel(context: TorchContext, pass_on: PassOn) -> Callable[..., Any]:
-    """The kernel that records a copy and passes it on."""
-    recorder = _CopyRecorder(context)
-    state_of = context.state
+def copy_kernel(hub: Interception, pass_on: PassOn) -> Callable[..., Any]:
+    """The kernel that asks the guard about a copy, records it and passes it on."""
 
     def copy_(keyset: Any, dst: Any, src: Any, non_blocking: bool = False) -> Any:
         try:
@@ -81,10 +54,16 @@ def copy_kernel(context: TorchContext, pass_on: PassOn) -> Callable[..., Any]:
             crosses = to != from_
         if not crosses or is_tracing():
             return pass_on(keyset, dst, src, non_blocking)
+        frame = sys._getframe().f_back
+        reason = check_copy(dst, src, non_blocking, frame) if SCOPES.count else ""
+        recorder = hub.recorder
+        if recorder is None:
+            return pass_on(keyset, dst, src, non_blocking)
+        context = recorder.context
         try:
-            state = state_of()
+            state = context.state()
             outer = state.inner
-            before = recorder.before(dst, src, non_blocking, state, sys._getframe().f_back)
+            before = recorder.before(dst, src, non_blocking, state, frame)
         except Exception as error:  # noqa: BLE001  (our failure is not the program's)
             context.failed(error)
             return pass_on(keyset, dst, src, non_blocking)
@@ -98,6 +77,8 @@ def copy_kernel(context: TorchContext, pass_on: PassOn) -> Callable[..., Any]:
             state.inner = outer
         end = now_ns()
         try:
+            if reason:
+                context.allowed(start, state.thread, reason)
             recorder.after(dst, src, non_blocking, state, before, inner, start, end)
         except Exception as error:  # noqa: BLE001
             context.failed(error)
@@ -110,11 +91,11 @@ def copy_kernel(context: TorchContext, pass_on: PassOn) -> Callable[..., Any]:
 _Before = tuple[Where, bool, bool, int, int, int, int]
 
 
-class _CopyRecorder:
+class CopyRecorder:
     """Turns one crossing copy into one row of ``copies``."""
 
     def __init__(self, context: TorchContext) -> None:
-        self._context = context
+        self.context = context
 
     def before(
         self,
@@ -136,7 +117,7 @@ class _CopyRecorder:
             to_device=to_device,
             pinned=pinned,
             non_blocking=non_blocking,
-            host_contiguous=_crosses_as_is(host, dst, src),
+            host_contiguous=crosses_as_is(host, dst, src),
         )
         inner = state.inner
         if inner is not None:
@@ -147,7 +128,7 @@ class _CopyRecorder:
             return None
         found = hash_host(src) if to_device else _NO_HASH
         in_graph = src.requires_grad or dst.requires_grad
-        where = self._context.where(frame, state, in_graph=in_graph)
+        where = self.context.where(frame, state, in_graph=in_graph)
         birth = self._birth(src) if to_device else -1
         return where, pinned, waits, version_of(src), *found, birth
 
@@ -163,7 +144,7 @@ class _CopyRecorder:
         end: int,
     ) -> None:
         """Append the row of a copy that happened."""
-        context = self._context
+        context = self.context
         where, pinned, waits, src_version, found, kind, birth = before
         to_device, to_host = src.is_cpu, dst.is_cpu
         if inner[2]:
@@ -219,7 +200,7 @@ class _CopyRecorder:
         state: ThreadState,
         now: int,
     ) -> Held:
-        storages = self._context.storages
+        storages = self.context.storages
         hashable = dst.is_contiguous()
         return Held(
             row=list(row),
@@ -234,7 +215,7 @@ class _CopyRecorder:
 
     def _birth(self, src: torch.Tensor) -> int:
         """The row in ``births`` of the factory call that made ``src``, written at its first use."""
-        context = self._context
+        context = self.context
         number = context.storages.number(src)
         birth = context.storages.birth(number)
         if birth is None:

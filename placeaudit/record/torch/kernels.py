@@ -1,23 +1,25 @@
-"""Puts the recorder's kernels before those of the accelerator, and takes them away again."""
+"""Puts our kernels before those of the accelerator, and takes them away again."""
 
 from __future__ import annotations
 
 import functools
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from placeaudit.record.torch.context import TorchContext
 from placeaudit.record.torch.copies import PassOn, copy_kernel
 from placeaudit.record.torch.waits import WAITING, scalar_kernel, wait_kernel
+
+if TYPE_CHECKING:
+    from placeaudit.record.torch.interception import Interception
 
 __all__ = ["Kernels"]
 
 
 class Kernels:
-    """The recorder's kernels on one dispatch key.
+    """The kernels on one dispatch key, for guards and for recording.
 
     ``simulated`` tells whether that key belongs to a simulated device.  On a real one a kernel
     called through ``call_boxed`` keeps the GIL while the device works, which stops every Python
@@ -26,8 +28,8 @@ class Kernels:
     before any other wait the stream is waited for through the public API, which releases it too.
     """
 
-    def __init__(self, context: TorchContext, key: str, *, simulated: bool) -> None:
-        self._context = context
+    def __init__(self, hub: Interception, key: str, *, simulated: bool) -> None:
+        self._hub = hub
         self._key = key
         self._simulated = simulated
         self._library: Any = None
@@ -36,13 +38,13 @@ class Kernels:
 
     def arm(self) -> None:
         """Register the kernels."""
-        context = self._context
+        hub = self._hub
         self._library = torch.library.Library("aten", "IMPL")
-        self._put("copy_", self._copy_pass_on, functools.partial(copy_kernel, context))
-        scalar = functools.partial(scalar_kernel, context)
+        self._put("copy_", self._copy_pass_on, functools.partial(copy_kernel, hub))
+        scalar = functools.partial(scalar_kernel, hub)
         self._put("_local_scalar_dense", self._pass_on, scalar)
         for name in WAITING:
-            self._put(name, self._pass_on, functools.partial(wait_kernel, context, name))
+            self._put(name, self._pass_on, functools.partial(wait_kernel, hub, name))
 
     def disarm(self) -> None:
         """Take the kernels away: the ones before them serve again."""
@@ -72,7 +74,7 @@ class Kernels:
         if self._simulated:
             call: PassOn = kernel.call_boxed
             return call
-        wait = self._context.wait_for_stream
+        wait = self._hub.wait_for_stream
 
         def pass_on(keyset: Any, *args: Any, **kwargs: Any) -> Any:
             wait(args[0].device)

@@ -1,9 +1,8 @@
-"""Every patch of torch's Python surface that recording makes, each with its undo.
+"""The patches of torch's Python surface that only recording needs, each with its undo.
 
-Operators are not patched here: ``backends`` puts kernels before them.  A patch replaces one
-attribute by a function that looks like the original and calls it; :meth:`Patch.undo` puts the
-original back.  Names that the program imported before (``from torch import zeros``) keep the
-original: such calls are simply not seen.
+Those that guards need too stand in ``calls``, where it is also said what a patch is.  Names that
+the program imported before (``from torch import zeros``) keep the original: such calls are simply
+not seen.
 """
 
 from __future__ import annotations
@@ -20,9 +19,10 @@ import torch
 from placeaudit.model import Phase
 from placeaudit.record.clock import now_ns
 from placeaudit.record.content import Birth
-from placeaudit.record.torch.context import BACKWARD_KEY, BackwardPass, TorchContext
+from placeaudit.record.torch.calls import Patch, PatchSet
+from placeaudit.record.torch.context import TorchContext
 
-__all__ = ["Patch", "Patches"]
+__all__ = ["Patches"]
 
 #: Host factories (PA103), in the ``torch`` namespace.
 FACTORIES: Final = (
@@ -30,24 +30,6 @@ FACTORIES: Final = (
     "ones_like", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm",
     "tensor", "zeros", "zeros_like",
 )  # fmt: skip
-
-#: Python functions that make the host wait, as (path under torch, name, cause).
-SYNCHRONIZING: Final = (
-    ("cuda", "synchronize", "synchronize"),
-    ("cuda", "empty_cache", "empty_cache"),
-    ("cuda.Stream", "synchronize", "Stream.synchronize"),
-    ("cuda.Event", "synchronize", "Event.synchronize"),
-    ("accelerator", "synchronize", "synchronize"),
-    ("accelerator", "empty_cache", "empty_cache"),
-    ("xpu", "synchronize", "synchronize"),
-    ("xpu", "empty_cache", "empty_cache"),
-    ("xpu.Stream", "synchronize", "Stream.synchronize"),
-    ("xpu.Event", "synchronize", "Event.synchronize"),
-    ("mps", "synchronize", "synchronize"),
-    ("mps", "empty_cache", "empty_cache"),
-)
-
-_MISSING: Final = object()
 
 #: Loaded tensors are looked for this deep in dicts, lists and tuples, and no more than so many.
 _LOADED_DEPTH: Final = 6
@@ -72,163 +54,24 @@ def _host_tensors(value: Any, depth: int) -> Iterator[torch.Tensor]:
             yield from _host_tensors(item, depth - 1)
 
 
-def _is_initialized(module: Any) -> bool:
-    known: Callable[[], bool] | None = getattr(module, "is_initialized", None)
-    return known is None or known()
-
-
-def _device_name(device_type: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """The device that a synchronizing call waited for: its argument's, else the current one."""
-    subject = args[0] if args else kwargs.get("device")
-    if isinstance(subject, str):
-        subject = torch.device(subject)
-    for name in ("index", "device_index"):  # a torch.device, a stream
-        index = getattr(subject, name, None)
-        if isinstance(index, int):
-            return f"{device_type}:{index}"
-    if not isinstance(subject, int):
-        subject = getattr(getattr(subject, "device", None), "index", None)  # an event
-    if subject is None:
-        subject = torch.accelerator.current_device_index()
-    return f"{device_type}:{subject}"
-
-
-class Patch:
-    """One attribute of somebody else's object, replaced by ours."""
-
-    def __init__(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-        self.owner = owner
-        self.name = name
-        #: What stood in the owner itself; an inherited attribute is deleted again, not copied.
-        self._own = vars(owner).get(name, _MISSING)
-        self.original = getattr(owner, name)
-        self.replacement = make(self.original)
-        setattr(owner, name, self.replacement)
-
-    def undo(self) -> None:
-        """Put the original back, unless somebody patched over ours since."""
-        if vars(self.owner).get(self.name) is not self.replacement:
-            return
-        if self._own is _MISSING:
-            delattr(self.owner, self.name)
-        else:
-            setattr(self.owner, self.name, self._own)
-
-
-class Patches:
+class Patches(PatchSet):
     """Makes, keeps and undoes the patches of one session.
 
     A replacement that somebody still holds after the undo passes on without recording.
     """
 
     def __init__(self, context: TorchContext) -> None:
+        super().__init__()
         self._context = context
-        self._patches: list[Patch] = []
-        self._undo: list[Callable[[], None]] = []
-        self._active = True
 
     def arm(self) -> None:
         """Make every patch."""
-        self._engine()
-        for path, name, cause in SYNCHRONIZING:
-            self._synchronize(path, name, cause)
         self._loader()
         self._checkpoints()
         self._moves()
         self._unobserved()
         self._factories()
         self._pinning()
-
-    def disarm(self) -> None:
-        """Undo every patch, the latest first."""
-        self._active = False
-        for undo in reversed(self._undo):
-            undo()
-        for patch in reversed(self._patches):
-            patch.undo()
-        self._patches.clear()
-        self._undo.clear()
-
-    def _patch(self, owner: Any, name: str, make: Callable[[Any], Any]) -> Patch | None:
-        if owner is None or not hasattr(owner, name):
-            return None
-        patch = Patch(owner, name, make)
-        self._patches.append(patch)
-        return patch
-
-    def _engine(self) -> None:
-        """``_engine_run_backward``: what ``Tensor.backward`` and ``autograd.grad`` both call."""
-        context = self._context
-
-        def make(original: Callable[..., Any]) -> Callable[..., Any]:
-            def inner(*args: Any, **kwargs: Any) -> Any:
-                if not self._active or torch.compiler.is_compiling():
-                    return original(*args, **kwargs)
-                state = context.state()
-                stack = context.sites.capture(sys._getframe(1))
-                outer = context.current_pass()
-                phase, state.phase = state.phase, int(Phase.BACKWARD)
-                # The engine hands this to its threads, which have no Python frame to ask.
-                torch._C._stash_obj_in_tls(BACKWARD_KEY, BackwardPass(stack, state))
-                start = now_ns()
-                try:
-                    return original(*args, **kwargs)
-                finally:
-                    context.add_span("backward", "backward", -1, start)
-                    state.phase = phase
-                    if outer is None:
-                        torch._C._remove_obj_from_tls(BACKWARD_KEY)
-                    else:
-                        torch._C._stash_obj_in_tls(BACKWARD_KEY, outer)
-
-            context.engine_code = inner.__code__
-            return functools.wraps(original)(inner)
-
-        patch = self._patch(torch.autograd.graph, "_engine_run_backward", make)
-        if patch is not None:
-            # torch.autograd imported the function by name.
-            self._patch(torch.autograd, "_engine_run_backward", lambda _: patch.replacement)
-
-    def _synchronize(self, path: str, name: str, cause: str) -> None:
-        owner: Any = torch
-        for part in path.split("."):
-            owner = getattr(owner, part, None)
-        context = self._context
-
-        def make(original: Callable[..., Any]) -> Callable[..., Any]:
-            @functools.wraps(original)
-            def synchronize(*args: Any, **kwargs: Any) -> Any:
-                state = context.state()
-                if not self._active or state.waiting:
-                    return original(*args, **kwargs)
-                try:
-                    where = context.where(sys._getframe(1), state, in_graph=None)
-                except Exception as error:  # noqa: BLE001  (our failure is not the program's)
-                    context.failed(error)
-                    return original(*args, **kwargs)
-                state.waiting += 1
-                start = now_ns()
-                try:
-                    result = original(*args, **kwargs)
-                finally:
-                    state.waiting -= 1
-                end = now_ns()
-                if name == "empty_cache" and not _is_initialized(owner):
-                    return result  # there was nothing to empty, nor a device to wait for
-                try:
-                    device = context.string(_device_name(context.device_type, args, kwargs))
-                    operation = context.operation(cause)
-                    context.add_wait((start, end - start, operation, device, *where))
-                    if name == "synchronize":
-                        # Of a stream or event too: a download on that one is what it is for.
-                        context.waited(state, -1)
-                except Exception as error:  # noqa: BLE001
-                    context.failed(error)
-                return result
-
-            return synchronize
-
-        self._patch(owner, name, make)
 
     def _loader(self) -> None:
         """Every batch a DataLoader hands out: the wait for it is phase ``loading``."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Final
+from typing import Any
 
 import torch
 
 from placeaudit.record.sites import Sites
 from placeaudit.record.torch.context import TorchContext
-from placeaudit.record.torch.kernels import Kernels
+from placeaudit.record.torch.interception import INTERCEPTION, accelerator, unavailable
 from placeaudit.record.torch.modules import Census, ModuleSource
 from placeaudit.record.torch.optimizers import OptimizerSource
 from placeaudit.record.torch.patches import Patches
@@ -17,27 +17,17 @@ from placeaudit.store.writer import RecordWriter
 
 __all__ = ["TorchSource"]
 
-#: Type of accelerator -> its dispatch key.
-_KEYS: Final = {"cuda": "CUDA", "xpu": "XPU", "mps": "MPS"}
 
+class _Recording:
+    """The context that the process's interception records into."""
 
-def _accelerator() -> tuple[str, bool]:
-    """``(type, simulated)`` of the accelerator this torch can use, ``("", False)`` for none.
+    def __init__(self, context: TorchContext) -> None:
+        self._context = context
 
-    Asks what torch was built for, not what is there: asking the driver would initialise it, and
-    after that no forked child could use the device.
-    """
-    from placeaudit.simulate import torch_cuda
-
-    if torch_cuda.active() is not None:
-        return "cuda", True
-    if torch.backends.cuda.is_built():
-        return "cuda", False
-    if torch.backends.mps.is_built():
-        return "mps", False
-    if torch.xpu._is_compiled():
-        return "xpu", False
-    return "", False
+    def disarm(self) -> None:
+        """Record no more."""
+        if INTERCEPTION.context is self._context:
+            INTERCEPTION.stop_recording()
 
 
 class TorchSource:
@@ -62,32 +52,19 @@ class TorchSource:
     def arm(self) -> None:
         """Begin to record, or keep the reason why there is nothing to record."""
         if self._armed:
+            INTERCEPTION.rearm()
             return
-        device_type, simulated = _accelerator()
-        if not device_type:
-            # Said at the end only: a simulated device may still come.
-            self._reason = (
-                "no accelerator: this torch is built for the CPU only, and no device is "
-                "simulated, so there are no copies between devices to record"
-            )
-            return
-        if not hasattr(torch.library, "get_kernel"):
-            self._reason = (
-                f"copies and waits cannot be recorded: torch {torch.__version__} has no "
-                "torch.library.get_kernel (2.10 has)"
-            )
-            return
-        self._reason = ""
+        self._reason = unavailable()
+        if self._reason:
+            return  # said at the end only: a simulated device may still come
         context = self._context = TorchContext(self._writer, self._sites)
-        context.device_type = device_type
-        if simulated:
+        self._armed.append(_Recording(context))
+        for name, reason in INTERCEPTION.record(context).items():
+            self._note(f"{name} on {context.device_type} is not observed: {reason}")
+        if accelerator()[1]:
             self._before = _allocated()
-        else:
-            context.wait_for_stream = _stream_wait(device_type)
-        kernels = Kernels(context, _KEYS[device_type], simulated=simulated)
         census = self._census = Census(context)
         sources = (
-            kernels,
             ModuleSource(context, census),
             OptimizerSource(context, census),
             Patches(context),
@@ -95,8 +72,6 @@ class TorchSource:
         for source in sources:
             self._armed.append(source)  # first: what arms halfway is undone too
             source.arm()
-        for name, reason in kernels.missing.items():
-            self._note(f"{name} on {device_type} is not observed: {reason}")
 
     def disarm(self) -> None:
         """Undo everything; what was held back goes into the record."""
@@ -144,7 +119,7 @@ class TorchSource:
             return {}
         if not torch.cuda.is_initialized() or torch.cuda._is_in_bad_fork():
             return {}
-        if _accelerator()[1]:
+        if accelerator()[1]:
             # A simulated device has no context of its own: memory was asked for, or nothing was.
             sizes = [now - before for now, before in zip(_allocated(), self._before, strict=False)]
             return {f"cuda:{index}": size for index, size in enumerate(sizes) if size}
@@ -161,13 +136,3 @@ def _allocated() -> list[int]:
     stats: Any = torch._C._cuda_memoryStats
     devices = range(torch.cuda.device_count())
     return [int(stats(index)["allocated_bytes"]["all"]["allocated"]) for index in devices]
-
-
-def _stream_wait(device_type: str) -> Any:
-    """Waits for the current stream, by the function that stood there before our patches."""
-    module = getattr(torch, device_type)
-    if device_type == "mps":
-        synchronize = module.synchronize
-        return lambda _device: synchronize()
-    wait = module.Stream.synchronize
-    return lambda device: wait(module.current_stream(device))

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from placeaudit.model import HashKind
 from placeaudit.record.clock import now_ns
-from placeaudit.record.torch.context import ThreadState, TorchContext, is_tracing
+from placeaudit.record.guard import SCOPES
+from placeaudit.record.torch.context import DEPTH, ThreadState, TorchContext, is_tracing
 from placeaudit.record.torch.copies import PassOn, version_of
+from placeaudit.record.torch.gate import check_read, check_wait
+
+if TYPE_CHECKING:
+    from placeaudit.record.torch.interception import Interception
 
 __all__ = ["WAITING", "scalar_kernel", "wait_kernel"]
 
@@ -45,34 +50,37 @@ WAITING: Final[dict[str, Callable[[tuple[Any, ...], dict[str, Any]], bool]]] = {
 }
 
 
-def wait_kernel(context: TorchContext, name: str, pass_on: PassOn) -> Callable[..., Any]:
-    """The kernel that records a call of the waiting operator ``name`` and passes it on."""
+def wait_kernel(hub: Interception, name: str, pass_on: PassOn) -> Callable[..., Any]:
+    """The kernel that asks the guard about a waiting operator, records it and passes it on."""
     waits = WAITING[name]
     cause = name.partition(".")[0]
 
     def operation(keyset: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            state = context.state()
-            recorded = not state.waiting and not is_tracing() and waits(args, kwargs)
-            where = (
-                context.where(sys._getframe().f_back, state, in_graph=args[0].requires_grad)
-                if recorded
-                else None
-            )
-        except Exception as error:  # noqa: BLE001  (our failure is not the program's)
-            context.failed(error)
-            where = None
-        if where is None:
+        if DEPTH.waiting or is_tracing() or not waits(args, kwargs):
             return pass_on(keyset, *args, **kwargs)
-        state.waiting += 1
+        frame = sys._getframe().f_back
+        reason = check_wait(cause, args[0], frame) if SCOPES.count else ""
+        context = hub.context
+        where = None
+        if context is not None:
+            try:
+                state = context.state()
+                where = context.where(frame, state, in_graph=args[0].requires_grad)
+            except Exception as error:  # noqa: BLE001  (our failure is not the program's)
+                context.failed(error)
+        DEPTH.waiting += 1
         start = now_ns()
         try:
             result = pass_on(keyset, *args, **kwargs)
         finally:
-            state.waiting -= 1
+            DEPTH.waiting -= 1
+        if context is None or where is None:
+            return result
         end = now_ns()
         try:
             index = args[0].get_device()
+            if reason:
+                context.allowed(start, state.thread, reason)
             context.add_wait(
                 (start, end - start, context.operation(cause), context.device(index), *where)
             )
@@ -84,26 +92,29 @@ def wait_kernel(context: TorchContext, name: str, pass_on: PassOn) -> Callable[.
     return operation
 
 
-def scalar_kernel(context: TorchContext, pass_on: PassOn) -> Callable[..., Any]:
-    """The kernel that records a scalar read as a copy of one element to the host."""
+def scalar_kernel(hub: Interception, pass_on: PassOn) -> Callable[..., Any]:
+    """The kernel for a scalar read, which is recorded as a copy of one element to the host."""
 
     def _local_scalar_dense(keyset: Any, source: Any) -> Any:
+        if DEPTH.waiting or is_tracing():
+            return pass_on(keyset, source)
+        frame = sys._getframe().f_back
+        reason = check_read(source, frame) if SCOPES.count else ""
+        context = hub.context
+        if context is None:
+            return pass_on(keyset, source)
         try:
             state = context.state()
-            where = (
-                None
-                if state.waiting or is_tracing()
-                else context.where(sys._getframe().f_back, state, in_graph=None)
-            )
+            where = context.where(frame, state, in_graph=None)
         except Exception as error:  # noqa: BLE001
             context.failed(error)
-            where = None
-        if where is None:
             return pass_on(keyset, source)
         start = now_ns()
         result = pass_on(keyset, source)
         end = now_ns()
         try:
+            if reason:
+                context.allowed(start, state.thread, reason)
             _add_scalar(context, state, source, where, start, end)
         except Exception as error:  # noqa: BLE001
             context.failed(error)

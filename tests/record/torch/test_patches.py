@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from placeaudit.record.torch.patches import SYNCHRONIZING, Patch
+from placeaudit.record.torch.calls import SYNCHRONIZING, Patch
 
 
 def doubled(original: Callable[..., Any]) -> Callable[..., Any]:
