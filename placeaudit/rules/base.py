@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from placeaudit.analyze.audit import Audit, Copies, Waits
+from placeaudit.analyze.audit import Audit, Calls, Copies, Waits
 from placeaudit.analyze.sites import module_path
 from placeaudit.model import Certainty, Direction, Evidence, Finding, Frame, Phase, Severity, Site
 from placeaudit.rules.facts import Facts, Recurrence, Rows
@@ -58,7 +58,7 @@ def by_library(site: Site, severity: Severity) -> Severity:
     return Severity.INFO if site.library is not None else severity
 
 
-def recurs(facts: Facts, events: Copies | Waits, rows: Rows) -> bool:
+def recurs(facts: Facts, events: Copies | Waits | Calls, rows: Rows) -> bool:
     """Whether events of one site belong to the steady state and came more than once there.
 
     What ran a single time in a run of many steps is not worth a line of anybody's report.
@@ -74,7 +74,7 @@ def _most_frequent(values: npt.NDArray[np.integer]) -> int:
     return int(found[np.argmax(counts)])
 
 
-def _phase(events: Copies | Waits, rows: Rows, recurrence: Recurrence) -> str:
+def _phase(events: Copies | Waits | Calls, rows: Rows, recurrence: Recurrence) -> str:
     phase = _most_frequent(events.phase[rows])
     if phase == int(Phase.OTHER) and recurrence.in_evaluation:
         return Phase.EVALUATION.label
@@ -95,7 +95,7 @@ def directed(audit: Audit, rows: Rows) -> tuple[Direction, str, str, int]:
 def finding(
     rule: Rule,
     facts: Facts,
-    events: Copies | Waits,
+    events: Copies | Waits | Calls,
     rows: Rows,
     *,
     severity: Severity,
@@ -119,6 +119,8 @@ def finding(
     direction, src, dst, size = None, "", "", 0
     if isinstance(events, Copies):
         direction, src, dst, size = directed(audit, rows)
+    elif isinstance(events, Calls):
+        size = int(events.bytes[rows].sum())
     if site.via_backward:
         message += " (in backward; the forward line could not be told)"
     return Finding(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from placeaudit.analyze.audit import D2H, H2D, Audit, Copies, Ints, SmallInts, Waits
+from placeaudit.analyze.audit import D2H, H2D, Audit, Calls, Copies, Ints, SmallInts, Waits
 from placeaudit.analyze.callsite import CallSite, call_site
 from placeaudit.analyze.source import Sources
 from placeaudit.model import HashKind, Phase, Site
@@ -146,7 +146,7 @@ class Facts:
             self._known[compute] = compute(self)
         return cast("T", self._known[compute])
 
-    def groups(self, events: Copies | Waits, rows: Rows) -> Iterator[Group]:
+    def groups(self, events: Copies | Waits | Calls, rows: Rows) -> Iterator[Group]:
         """``rows`` by site, in order of time within one; sites without any frame are left out."""
         site = events.site[rows]
         order = np.argsort(site, kind="stable")
@@ -173,7 +173,7 @@ class Facts:
         order = calls[np.argsort(spans.start_ns[calls], kind="stable")]
         return spans.start_ns[order], spans.step[order]
 
-    def recurrence(self, events: Copies | Waits, rows: Rows) -> Recurrence:
+    def recurrence(self, events: Copies | Waits | Calls, rows: Rows) -> Recurrence:
         """How often the events in ``rows`` (of one site) come."""
         steps = len(self.audit.steps)
         if steps < 2:  # noqa: PLR2004 (one step is no rate)

@@ -22,6 +22,7 @@ from placeaudit.rules.waits.dynamic_shape import DynamicShape
 from placeaudit.rules.waits.explicit_sync import ExplicitSync
 from placeaudit.rules.waits.host_index import HostIndex
 from placeaudit.rules.waits.pageable_upload import PageableUpload
+from placeaudit.rules.waits.pin_in_loop import PinInLoop
 from placeaudit.rules.waits.scalar_read import ScalarRead
 from placeaudit.verdict.suppressions import Suppressions
 
@@ -36,6 +37,7 @@ RULES: Final[tuple[Rule, ...]] = (
     PageableUpload(),
     DynamicShape(),
     ExplicitSync(),
+    PinInLoop(),
     HostIndex(),
     TruncatedRecord(),
     UnobservedRegion(),

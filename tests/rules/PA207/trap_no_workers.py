@@ -1,0 +1,19 @@
+"""A loader without workers pins on the main thread itself."""
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+torch.manual_seed(0)
+device = "cuda" if torch.cuda.is_available() else "cpu"
+model = nn.Linear(64, 10).to(device)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+dataset = TensorDataset(torch.randn(12 * 32, 64), torch.randint(10, (12 * 32,)))
+loader = DataLoader(dataset, batch_size=32, pin_memory=True)
+for x, y in loader:  # expect: PA207 info
+    x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+    loss = nn.functional.cross_entropy(model(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
