@@ -33,17 +33,30 @@ for step in range(24):
 """
 
 
-def _record(path: Path, *, steps: int = 24, file: str = "/work/train.py") -> Path:
-    """``steps`` steps of 10 ms, each with an upload of 1 MiB and a read of 4 bytes."""
+def _record(
+    path: Path,
+    *,
+    steps: int = 24,
+    file: str = "/work/train.py",
+    source: str = SOURCE,
+    shift: int = 0,
+) -> Path:
+    """``steps`` steps of 10 ms, each with an upload of 1 MiB and a read of 4 bytes.
+
+    ``shift`` moves all of the program down by as many lines.
+    """
     create_run(path, argv=["train.py", "--lr", "1e-3"], simulated="cuda:1=h100")
     writer = RecordWriter(path, flush_interval_s=3600)
     writer.start()
     text = writer.string
     writer.rows("frames").extend(
-        [(file, "<module>", 4, 4, 8, 33, ""), (file, "<module>", 8, 8, 13, 24, "")]
+        [
+            (file, "<module>", 4 + shift, 4 + shift, 8, 33, ""),
+            (file, "<module>", 8 + shift, 8 + shift, 13, 24, ""),
+        ]
     )
     writer.rows("stacks").extend([([0],), ([1],)])
-    writer.rows("sources").append((file, SOURCE))
+    writer.rows("sources").append((file, "\n" * shift + source))
     cpu, cuda, dtype, copy_ = text("cpu"), text("cuda:0"), text("float32"), text("copy_")
     forward, outside = (0, 7, 3, -1, 0), (1, 7, 0, -1, 0)  # stack, thread, phase, module, backward
     for step in range(steps):
@@ -107,6 +120,12 @@ def make_finding() -> Callable[..., Finding]:
 def make_record() -> Callable[..., Path]:
     """Writes a record of 24 steps, an upload and a read in each."""
     return _record
+
+
+@pytest.fixture
+def source() -> str:
+    """What the program of these records says."""
+    return SOURCE
 
 
 @pytest.fixture

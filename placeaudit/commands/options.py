@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["force", "own", "quiet", "runs", "split"]
+__all__ = ["force", "own", "quiet", "runs", "selection", "split"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -47,3 +47,15 @@ def runs(function: _Function) -> _Function:
         metavar="RUN...",
         type=click.Path(path_type=Path),
     )(function)
+
+
+def selection(function: _Function) -> _Function:
+    """``--select``, ``--ignore``, ``--extend-select`` and ``--per-file-ignores``, as in ruff."""
+    for name, metavar, text in (
+        ("--per-file-ignores", "PATTERN:RULE", "Not these rules in files of this pattern."),
+        ("--extend-select", "RULES", "These rules as well."),
+        ("--ignore", "RULES", "Not these rules."),
+        ("--select", "RULES", "Only these rules (PA103, PA1, a name, ALL)."),
+    ):
+        function = click.option(name, multiple=True, metavar=metavar, help=text)(function)
+    return function

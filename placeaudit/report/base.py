@@ -29,6 +29,8 @@ class Result:
 
     audit: Audit
     findings: tuple[Finding, ...]
+    #: Findings left out because a baseline knows them.
+    known: int = 0
 
     @cached_property
     def summary(self) -> Summary:
@@ -38,7 +40,7 @@ class Result:
     @cached_property
     def headline(self) -> Headline:
         """The verdict in one sentence."""
-        return headline(self.audit, self.summary, self.findings)
+        return headline(self.audit, self.summary, self.findings, known=self.known)
 
 
 class Reporter(Protocol):

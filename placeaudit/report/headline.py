@@ -9,7 +9,7 @@ from typing import Literal
 from placeaudit.analyze.audit import Audit
 from placeaudit.model import Finding
 from placeaudit.report.summary import Summary, observed
-from placeaudit.report.units import plural
+from placeaudit.report.units import count, plural
 
 __all__ = ["Headline", "headline"]
 
@@ -22,8 +22,10 @@ class Headline:
     text: str
 
 
-def headline(audit: Audit, summary: Summary, findings: Sequence[Finding]) -> Headline:
-    """What to say first about a run."""
+def headline(
+    audit: Audit, summary: Summary, findings: Sequence[Finding], *, known: int = 0
+) -> Headline:
+    """What to say first about a run; ``known`` findings were left out as a baseline has them."""
     reason = next((note.text for note in audit.notes if note.rule == "PA903"), "")
     if not observed(audit):
         reason = reason or "there was no accelerator, so no tensor was copied to or from one"
@@ -34,7 +36,13 @@ def headline(audit: Audit, summary: Summary, findings: Sequence[Finding]) -> Hea
         lines = len({(finding.file, finding.line) for finding in findings if finding.is_stray})
         found = f"{plural(summary.strays, 'finding')} at {plural(lines, 'line')}"
         return Headline(
-            "error" if summary.errors else "warning", f"{found}: copies or waits that could go."
+            "error" if summary.errors else "warning",
+            f"{found}: copies or waits that could go"
+            + (f", and {count(known)} more that the baseline knows." if known else "."),
+        )
+    if known:
+        return Headline(
+            "clean", f"Nothing new: {plural(known, 'finding')} that the baseline knows left out."
         )
     if not summary.copies and not summary.waits:
         reason = reason or "the program ran on the host only"

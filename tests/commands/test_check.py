@@ -16,7 +16,11 @@ def test_findings_exit_with_1(placeaudit: Call, gold_record: Path) -> None:
     done = placeaudit("check", gold_record)
     assert done.code == 1
     assert "PA202 pageable-upload" in done.out
-    assert done.err == ""
+    assert done.err == (
+        "placeaudit: the sources are not on this machine, or not any more: findings name the lines "
+        "of the record\n"
+    )
+    assert placeaudit("check", gold_record, "-q").err == ""
 
 
 def test_exit_zero(placeaudit: Call, gold_record: Path) -> None:
@@ -57,6 +61,7 @@ def test_output_file(placeaudit: Call, gold_record: Path) -> None:
     done = placeaudit(*args)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("placeaudit: wrote found.json (")
+    assert done.err.count("\n") == 2
     assert json.loads(Path("found.json").read_text())["version"] == 1
     again = placeaudit(*args)
     assert again.code == 2
@@ -124,3 +129,207 @@ def test_a_terminal_that_knows_ascii_only(
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     assert placeaudit("check", gold_record).code == 1
     assert b"24? ? 1 a step ? cuda:0 ? cpu" in raw.getvalue()
+
+
+# --- configuration ----------------------------------------------------------------------------
+
+
+def rules(done: Any) -> set[str]:
+    return {finding["rule"] for finding in json.loads(done.out)["findings"]}
+
+
+def test_the_command_line_over_the_environment_over_the_file(
+    placeaudit: Call, gold_record: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("pyproject.toml").write_text(
+        '[tool.placeaudit]\nselect = ["PA201"]\noutput-format = "json"\n'
+    )
+    assert rules(placeaudit("check", gold_record)) == {"PA201"}
+    assert rules(placeaudit("check", gold_record, "--extend-select=PA202")) == {"PA201", "PA202"}
+    monkeypatch.setenv("PLACEAUDIT_SELECT", "PA202")
+    assert rules(placeaudit("check", gold_record)) == {"PA202"}
+    assert rules(placeaudit("check", gold_record, "--select=PA201")) == {"PA201"}
+    assert placeaudit("check", gold_record, "--output-format=text").out.startswith("placeaudit: ")
+
+
+def test_wrong_settings_are_one_line(
+    placeaudit: Call, gold_record: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> str:
+        done = placeaudit("check", gold_record)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.count("\n") == 1
+        err: str = done.err
+        return err
+
+    file = Path("pyproject.toml")
+    file.write_text("[tool.placeaudit]\nselct = []\n")
+    assert (
+        "pyproject.toml: [tool.placeaudit] has no key 'selct'; did you mean 'select'?" in refused()
+    )
+    file.write_text('[tool.placeaudit]\nignore = "PA1"\n')
+    assert "ignore must be a list of strings" in refused()
+    file.write_text('[tool.placeaudit]\nignore = ["PA20l"]\n')
+    assert "pyproject.toml: [tool.placeaudit]: there is no rule 'PA20l'; did you mean" in refused()
+    file.write_text('[tool.placeaudit]\nper-file-ignores = { "a" = ["PA20l"] }\n')
+    assert "there is no rule 'PA20l'" in refused()
+    file.unlink()
+    monkeypatch.setenv("PLACEAUDIT_BASLINE", "x")
+    assert "did you mean 'PLACEAUDIT_BASELINE'?" in refused()
+
+
+def test_per_file_ignores(placeaudit: Call, gold_record: Path) -> None:
+    Path("pyproject.toml").write_text(
+        '[tool.placeaudit]\nper-file-ignores = { "*/train.py" = ["PA2"] }\n'
+    )
+    assert placeaudit("check", gold_record).code == 0
+    assert placeaudit("check", gold_record, "--per-file-ignores", "train.py:PA201").code == 1
+    assert "is no list of PATTERN:RULE" in (
+        placeaudit("check", gold_record, "--per-file-ignores", "PA201").err
+    )
+
+
+# --- baseline ---------------------------------------------------------------------------------
+
+
+def test_a_baseline_silences_what_it_knows(placeaudit: Call, gold_record: Path) -> None:
+    written = placeaudit("check", gold_record, "--write-baseline", "known.json", "-q")
+    assert (written.code, written.out, written.err) == (0, "", "")
+    done = placeaudit("check", gold_record, "--baseline", "known.json")
+    assert done.code == 0
+    assert "Nothing new: 2 findings that the baseline knows left out." in done.out
+    assert "placeaudit: 2 findings known to known.json left out\n" in done.err
+    Path("pyproject.toml").write_text('[tool.placeaudit]\nbaseline = "known.json"\n')
+    Path("sub").mkdir()
+    assert placeaudit("check", gold_record).code == 0
+
+
+def test_a_baseline_survives_shifted_lines(
+    placeaudit: Call, gold_record: Path, make_record: Callable[..., Path], tmp_path: Path
+) -> None:
+    placeaudit("check", gold_record, "--write-baseline", "known.json")
+    shifted = make_record(tmp_path / "shifted", shift=7)
+    assert placeaudit("check", shifted).code == 1
+    assert placeaudit("check", shifted, "--baseline", "known.json").code == 0
+
+
+def test_a_new_finding_fails(placeaudit: Call, gold_record: Path) -> None:
+    placeaudit("check", gold_record, "--select=PA202", "--write-baseline", "known.json")
+    done = placeaudit("check", gold_record, "--baseline=known.json", "--output-format=json")
+    assert done.code == 1
+    assert rules(done) == {"PA201"}
+
+
+def test_what_is_gone_is_said_and_dropped_at_the_next_write(
+    placeaudit: Call, gold_record: Path
+) -> None:
+    known = Path("known.json")
+    placeaudit("check", gold_record, "--write-baseline", known)
+    document = json.loads(known.read_text())
+    document["findings"].append({"rule": "PA101", "path": "old.py", "function": "f", "count": 3})
+    document["findings"][0]["count"] += 1
+    known.write_text(json.dumps(document))
+    done = placeaudit("check", gold_record, "--baseline", known)
+    assert done.code == 0
+    assert "4 findings of known.json no longer found: " in done.err
+    assert "PA101 old.py in f" in done.err
+    # What a rule that did not run found once is neither gone nor dropped.
+    assert "no longer" not in (
+        placeaudit("check", gold_record, "--baseline", known, "--select=PA202").err
+    )
+    placeaudit("check", gold_record, "--write-baseline", known, "--select=PA202")
+    assert "PA101" in known.read_text()
+    done = placeaudit("check", gold_record, "--write-baseline", known)
+    assert "wrote known.json: 2 known findings (0 new, 4 dropped as no longer found)" in done.err
+    assert "PA101" not in known.read_text()
+
+
+def test_more_than_is_known_is_all_shown(
+    placeaudit: Call, gold_record: Path, make_record: Callable[..., Path], tmp_path: Path
+) -> None:
+    placeaudit("check", gold_record, "--write-baseline", "known.json")
+    # The same findings at other lines of the same function: two of each where one is known.
+    second = make_record(tmp_path / "second", shift=7)
+    done = placeaudit("check", gold_record, second, "--baseline=known.json", "--output-format=json")
+    assert done.code == 1
+    assert len(json.loads(done.out)["findings"]) == 4
+    assert "2 findings where known.json knows 1; which is new cannot be told" in done.err
+
+
+def test_baselines_that_are_refused(placeaudit: Call, gold_record: Path, tmp_path: Path) -> None:
+    def refused(option: str, file: str, record: Path = gold_record) -> str:
+        done = placeaudit("check", record, option, file)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.count("\n") == 1
+        err: str = done.err
+        return err
+
+    assert "--write-baseline none.json makes one" in refused("--baseline", "none.json")
+    Path("other.json").write_text('{"schema": "placeaudit-baseline", "version": 7}')
+    assert "version 7; this placeaudit reads 1" in refused("--baseline", "other.json")
+    assert "version 7" in refused("--write-baseline", "other.json")
+    Path("mine.txt").write_text("mine")
+    assert "mine.txt is no baseline" in refused("--write-baseline", "mine.txt")
+    assert Path("mine.txt").read_text() == "mine"
+
+
+# --- formats ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("output_format", "begin"),
+    [
+        ("sarif", '{\n  "$schema"'),
+        ("github", "::warning file="),
+        ("junit", "<?xml"),
+        ("markdown", "### ⚠️"),
+    ],
+)
+def test_formats(placeaudit: Call, gold_record: Path, output_format: str, begin: str) -> None:
+    done = placeaudit("check", gold_record, "--output-format", output_format)
+    assert done.code == 1
+    assert done.out.startswith(begin)
+    args = ("check", gold_record, "--output-format", output_format, "--output-file", "out", "-q")
+    assert placeaudit(*args).out == ""
+    assert Path("out").read_text(encoding="utf-8") == done.out
+
+
+# --- sources ----------------------------------------------------------------------------------
+
+
+def test_lines_that_moved_since_are_said(
+    placeaudit: Call, make_record: Callable[..., Path], tmp_path: Path, source: str
+) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(source)
+    record = make_record(tmp_path / "run", file=str(file))
+    assert placeaudit("check", record).err == ""
+    file.write_text("import os\n" + source)
+    done = placeaudit("check", record)
+    assert done.code == 1
+    assert "train.py changed since the record was made (2 lines of findings moved" in done.err
+    file.unlink()
+    assert "the sources are not on this machine" in placeaudit("check", record).err
+
+
+@pytest.mark.parametrize(
+    ("comment", "message"),
+    [
+        ("# placeaudit: ignore", "train.py:8: `# placeaudit: ignore` names no rule"),
+        ("# placeaudit: ignore[PA20l]", "train.py:8: there is no rule 'PA20L'; did you mean"),
+    ],
+)
+def test_an_ignore_without_a_rule_is_refused(
+    placeaudit: Call,
+    make_record: Callable[..., Path],
+    tmp_path: Path,
+    source: str,
+    comment: str,
+    message: str,
+) -> None:
+    text = source.replace("loss.item()", f"loss.item()  {comment}")
+    record = make_record(tmp_path / "run", source=text)
+    done = placeaudit("check", record)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.count("\n") == 1

@@ -1,0 +1,128 @@
+"""From configuration and command line to what a command does, and from a record to its verdict."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from placeaudit import config
+from placeaudit.commands.options import split
+from placeaudit.errors import UsageError
+from placeaudit.verdict.paths import ProjectPaths
+from placeaudit.verdict.per_file_ignores import PerFileIgnores
+
+if TYPE_CHECKING:
+    from placeaudit.report.base import Result
+
+__all__ = ["Settings", "settle", "tell"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for one command: configuration, environment and command line together."""
+
+    config: config.Config
+    #: Codes of the rules to run.
+    rules: tuple[str, ...]
+    own: tuple[str, ...]
+    per_file: PerFileIgnores
+    paths: ProjectPaths
+
+    def judge(self, run: Path) -> Result:
+        """Read, analyse and judge one record."""
+        from placeaudit.api import load
+
+        result = load(run, own=self.own, select=self.rules).result
+        cwd = result.audit.meta.cwd
+        kept = [f for f in result.findings if not self.per_file.silences(f, cwd)]
+        return replace(result, findings=tuple(kept))
+
+    def notices(self, results: Iterable[Result]) -> list[str]:
+        """What a reader of the results should know of the sources: changed, gone."""
+        from placeaudit.verdict.sources import source_changes
+
+        found = []
+        for result in results:
+            lines: defaultdict[str, set[int]] = defaultdict(set)
+            for finding in result.findings:
+                lines[finding.file].add(finding.line)
+            cwd = result.audit.meta.cwd
+            names = {file: self.paths.of(file, cwd) for file in lines}
+            found.append(source_changes(result.audit.sources, lines).notice(names))
+        return [notice for notice in dict.fromkeys(found) if notice]
+
+    def check_comments(self, results: Iterable[Result]) -> None:
+        """Refuse ignoring comments that name no rule, or none that there is.
+
+        Raises:
+            UsageError: There is one; the message says where, and how many more there are.
+        """
+        wrong = list(dict.fromkeys(text for result in results for text in self._comments(result)))
+        if wrong:
+            more = f" (and {len(wrong) - 1} more like it)" if len(wrong) > 1 else ""
+            raise UsageError(f"{wrong[0]}{more}")
+
+    def _comments(self, result: Result) -> Iterable[str]:
+        from placeaudit.rules.registry import find
+        from placeaudit.verdict.suppressions import ignores, malformed
+
+        for file, text in sorted(result.audit.sources.items()):
+            name = self.paths.of(file, result.audit.meta.cwd)
+            for line, comment in malformed(text).items():
+                yield (
+                    f"{name}:{line}: `{comment}` names no rule; write, for one, "
+                    "`# placeaudit: ignore[PA201]`"
+                )
+            for line, codes in ignores(text).items():
+                for code in sorted(codes):
+                    try:
+                        find(code)
+                    except UsageError as error:
+                        yield f"{name}:{line}: {error}"
+
+
+def settle(
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    extend_select: Sequence[str] = (),
+    per_file_ignores: Sequence[str] = (),
+    own: Sequence[str] = (),
+) -> Settings:
+    """What the configuration says, changed by what the command line says.
+
+    Raises:
+        UsageError: A setting or a rule is not known, or has the wrong type.
+    """
+    from placeaudit.rules.registry import codes
+    from placeaudit.rules.selection import choose
+
+    found = config.load()
+    line = config.Layer(
+        select=split(tuple(select)) if select else None,
+        ignore=split(tuple(ignore)),
+        extend_select=split(tuple(extend_select)),
+    )
+    patterns = found.per_file_ignores
+    if per_file_ignores:
+        patterns = tuple(
+            pair for text in per_file_ignores for pair in config.parse_per_file_ignores(text)
+        )
+    paths = ProjectPaths()
+    resolved = [(pattern, codes(rules)) for pattern, rules in patterns]
+    return Settings(
+        config=found,
+        rules=choose((*found.layers, line)),
+        own=split(tuple(own)) if own else found.own,
+        per_file=PerFileIgnores(resolved, found.root, paths),
+        paths=paths,
+    )
+
+
+def tell(message: str) -> None:
+    """A notice on stderr."""
+    print(f"placeaudit: {message}", file=sys.stderr)  # noqa: T201
