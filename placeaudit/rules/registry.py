@@ -18,6 +18,7 @@ from placeaudit.rules.transfers.duplicate_download import DuplicateDownload
 from placeaudit.rules.transfers.duplicate_upload import DuplicateUpload
 from placeaudit.rules.transfers.host_created import HostCreated
 from placeaudit.rules.transfers.round_trip import RoundTrip
+from placeaudit.rules.waits.blocking_pinned import BlockingPinned
 from placeaudit.rules.waits.dynamic_shape import DynamicShape
 from placeaudit.rules.waits.explicit_sync import ExplicitSync
 from placeaudit.rules.waits.host_index import HostIndex
@@ -37,6 +38,7 @@ RULES: Final[tuple[Rule, ...]] = (
     PageableUpload(),
     DynamicShape(),
     ExplicitSync(),
+    BlockingPinned(),
     PinInLoop(),
     HostIndex(),
     TruncatedRecord(),

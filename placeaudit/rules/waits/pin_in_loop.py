@@ -21,11 +21,11 @@ __all__ = ["PinInLoop", "Pins", "pins"]
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """By call of ``pin_memory()``: the upload that follows it on its thread (-1: none), and whether
-    a loader made the call while the main thread waited for a batch.
-    """
+    """What is known of each call of ``pin_memory()``."""
 
+    #: The upload that follows it on its thread, -1 where none does.
     upload: Ints
+    #: Whether a loader made the call while the main thread waited for a batch.
     by_loader: npt.NDArray[np.bool_]
 
     def uploads(self, facts: Facts) -> npt.NDArray[np.bool_]:
