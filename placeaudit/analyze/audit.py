@@ -58,7 +58,7 @@ class RunMeta:
     processes: tuple[str, ...]
     #: Memory of each device, bytes, where it is known (in simulation: of the hardware model).
     memory_bytes: Mapping[str, int] = field(default_factory=dict)
-    #: Whether the first device reaches the second one's memory directly, where it is known.
+    #: Whether the second device reaches the first one's memory directly, where it is known.
     peers: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     #: For each process the devices it had initialised when it ended, with the bytes allocated there
     #: over its life; None where the process did not come to say.

@@ -440,6 +440,7 @@ class _Merge:
         meta = self._record.meta
         main = self._record.processes[0].meta if self._record.processes else {}
         exit_code = main.get("exit_code")
+        devices = self._devices(copies, waits)
         return RunMeta(
             path=str(self._record.path),
             argv=tuple(str(arg) for arg in meta.get("argv", ())),
@@ -447,12 +448,24 @@ class _Merge:
             started_unix_s=float(meta.get("started_unix_s", 0.0)),
             duration_s=_duration_s(main, copies, waits, spans),
             simulated=self._model.name if self._model else "",
-            devices=self._devices(copies, waits),
+            devices=devices,
             versions={str(k): str(v) for k, v in dict(meta.get("versions", {})).items()},
             exit_code=exit_code if isinstance(exit_code, int) else None,
             processes=tuple(p.name for p in self._record.processes),
+            memory_bytes=self._memory(devices),
+            peers=_peers(self._record.processes),
             contexts=tuple(_contexts(p.meta) for p in self._record.processes),
         )
+
+    def _memory(self, devices: Sequence[str]) -> dict[str, int]:
+        """Memory of each device: the model's in simulation, else as the processes say."""
+        if self._model is not None:
+            return dict.fromkeys(devices, self._model.memory_bytes)
+        return {
+            str(device): int(size)
+            for process in self._record.processes
+            for device, size in _hardware(process, "memory_bytes").items()
+        }
 
     def _devices(self, copies: Copies, waits: Waits) -> tuple[str, ...]:
         """Devices that appear in copies, waits or the census, or that a process names."""
@@ -476,6 +489,23 @@ def _frames(table: pa.Table) -> tuple[Frame, ...]:
         )
         for row in table.to_pylist()
     )  # fmt: skip
+
+
+def _hardware(process: ProcessRecord, name: str) -> Mapping[str, Any]:
+    """What a process says of the devices it used."""
+    said = process.meta.get("hardware")
+    found = said.get(name) if isinstance(said, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _peers(processes: Sequence[ProcessRecord]) -> dict[tuple[str, str], bool]:
+    """Pairs of devices of which is known whether the second reaches the first one's memory."""
+    found = {}
+    for process in processes:
+        for pair, reaches in _hardware(process, "peers").items():
+            first, _, second = pair.partition(" ")
+            found[first, second] = bool(reaches)
+    return found
 
 
 def _contexts(meta: Mapping[str, Any]) -> Mapping[str, int] | None:

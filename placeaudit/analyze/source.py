@@ -10,7 +10,7 @@ from typing import Final
 
 from placeaudit.model import Frame
 
-__all__ = ["FUNCTIONS", "LOOPS", "ParsedFile", "Sources", "end", "start"]
+__all__ = ["COMPREHENSIONS", "FUNCTIONS", "LOOPS", "ParsedFile", "Sources", "end", "start"]
 
 #: (line, byte column), comparable.
 Position = tuple[int, int]
@@ -98,16 +98,25 @@ class ParsedFile:
 
     def loop(self, node: ast.AST) -> ast.AST | None:
         """The innermost loop statement of the same scope that runs ``node`` repeatedly."""
-        below = node
+        return next((n for n in self.repeats(node) if isinstance(n, LOOPS)), None)
+
+    def repeats(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Loops and comprehensions of the same scope that repeat ``node``, nearest first."""
+        below, once = node, False
         for parent in self.above(node):
             if isinstance(parent, _SCOPES):
-                return None
+                return
             if isinstance(parent, LOOPS):
                 iterated = not isinstance(parent, ast.While) and below is parent.iter
                 if not iterated and below not in parent.orelse:
-                    return parent
+                    yield parent
+            elif isinstance(parent, ast.comprehension):
+                once = below is parent.iter
+            elif isinstance(parent, COMPREHENSIONS):
+                if not (once and below is parent.generators[0]):
+                    yield parent
+                once = False
             below = parent
-        return None
 
     def in_comprehension(self, node: ast.AST) -> bool:
         """Whether ``node`` runs once per element of a comprehension in its statement."""
@@ -209,6 +218,13 @@ class Sources:
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts
         self._parsed: dict[str, ParsedFile | None] = {}
+
+    def files(self) -> Iterator[ParsedFile]:
+        """Every file whose source is known and is Python."""
+        for path in self._texts:
+            found = self.file(path)
+            if found is not None:
+                yield found
 
     def file(self, path: str) -> ParsedFile | None:
         """The parsed file, None where its source is not known."""

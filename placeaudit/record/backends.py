@@ -50,6 +50,10 @@ class Source(Protocol):
         """Devices this process has initialised, with the bytes allocated there so far."""
         ...
 
+    def hardware(self) -> dict[str, object]:
+        """What is known of these devices: memory, and which reach each other's."""
+        ...
+
 
 class Backends:
     """The sources of one session."""
@@ -104,6 +108,10 @@ class Backends:
     def contexts(self) -> dict[str, int]:
         """Devices this process has initialised, with the bytes allocated there so far."""
         return {k: v for source in self._sources for k, v in source.contexts().items()}
+
+    def hardware(self) -> dict[str, object]:
+        """What is known of these devices: memory, and which reach each other's."""
+        return {k: v for source in self._sources for k, v in source.hardware().items()}
 
     def _arm_torch(self) -> None:
         try:

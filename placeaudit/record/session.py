@@ -72,7 +72,7 @@ class Session:
             if self._stopped:
                 return
             self._stopped = True
-            contexts = self._contexts()
+            ending = self._ending()
             try:
                 self._backends.disarm()
             except Exception as error:  # noqa: BLE001  (the program has ended well; so does the record)
@@ -85,7 +85,7 @@ class Session:
             if exit_code is None:
                 exit_code = self._exit_code
             self._set_role()
-            self._writer.close(exit_code=exit_code, contexts=contexts)
+            self._writer.close(exit_code=exit_code, **ending)
 
     def rearm(self) -> None:
         """Look for accelerators again, after a simulated device was installed."""
@@ -114,15 +114,15 @@ class Session:
     def close_child(self) -> None:
         """At the end of a child that ``multiprocessing`` made: no ``atexit`` runs there."""
         self._set_role()
-        self._writer.close(exit_code=None, contexts=self._contexts())
+        self._writer.close(exit_code=None, **self._ending())
 
-    def _contexts(self) -> dict[str, int] | None:
-        """Devices this process has initialised; None where that cannot be told."""
+    def _ending(self) -> dict[str, object]:
+        """Devices this process has initialised and what they are; None where it cannot be told."""
         try:
-            return self._backends.contexts()
+            return {"contexts": self._backends.contexts(), "hardware": self._backends.hardware()}
         except Exception as error:  # noqa: BLE001  (the record closes all the same)
             self._writer.note("PA903", f"initialised devices could not be listed: {error!r}")
-            return None
+            return {"contexts": None}
 
     def _set_role(self) -> None:
         if self._writer.role in {"fork", "spawn"} and self._backends.is_loader_worker():

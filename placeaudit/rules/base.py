@@ -15,6 +15,7 @@ from placeaudit.rules.facts import Facts, Recurrence, Rows
 
 __all__ = ["Rule", "by_library", "directed", "finding", "library_name", "plural", "recurs"]
 
+_KIB: Final = 1024
 _DIRECTIONS: Final = (Direction.H2D, Direction.D2H, Direction.D2D)
 
 
@@ -40,6 +41,17 @@ class Rule(Protocol):
 def plural(count: int, one: str, many: str = "") -> str:
     """The count with its noun: 1 copy, 3 copies."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def size_words(count: int) -> str:
+    """Bytes for a message: "512 bytes", "4 KiB", "1.5 GiB"."""
+    if count < _KIB:
+        return plural(count, "byte")
+    value, units = float(count), iter(("KiB", "MiB", "GiB", "TiB"))
+    unit = ""
+    while value >= _KIB and (unit := next(units, "")):
+        value /= _KIB
+    return f"{value:.3g} {unit}"
 
 
 def library_name(site: Site) -> str:

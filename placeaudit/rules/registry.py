@@ -14,17 +14,20 @@ from placeaudit.rules.facts import Facts
 from placeaudit.rules.quality.missing_mechanism import MissingMechanism
 from placeaudit.rules.quality.truncated_record import TruncatedRecord
 from placeaudit.rules.quality.unobserved_region import UnobservedRegion
+from placeaudit.rules.transfers.dataset_reupload import DatasetReupload
 from placeaudit.rules.transfers.duplicate_download import DuplicateDownload
 from placeaudit.rules.transfers.duplicate_upload import DuplicateUpload
+from placeaudit.rules.transfers.host_bounce import HostBounce
 from placeaudit.rules.transfers.host_created import HostCreated
 from placeaudit.rules.transfers.round_trip import RoundTrip
-from placeaudit.rules.waits.blocking_pinned import BlockingPinned
+from placeaudit.rules.transfers.small_copies import SmallCopies
 from placeaudit.rules.waits.dynamic_shape import DynamicShape
 from placeaudit.rules.waits.explicit_sync import ExplicitSync
 from placeaudit.rules.waits.host_index import HostIndex
 from placeaudit.rules.waits.pageable_upload import PageableUpload
 from placeaudit.rules.waits.pin_in_loop import PinInLoop
 from placeaudit.rules.waits.scalar_read import ScalarRead
+from placeaudit.rules.waits.unsafe_download import UnsafeDownload
 from placeaudit.verdict.suppressions import Suppressions
 
 __all__ = ["RULES", "codes", "find", "rank", "run_rules"]
@@ -33,12 +36,15 @@ RULES: Final[tuple[Rule, ...]] = (
     RoundTrip(),
     DuplicateUpload(),
     HostCreated(),
+    SmallCopies(),
+    HostBounce(),
     DuplicateDownload(),
+    DatasetReupload(),
     ScalarRead(),
     PageableUpload(),
     DynamicShape(),
     ExplicitSync(),
-    BlockingPinned(),
+    UnsafeDownload(),
     PinInLoop(),
     HostIndex(),
     TruncatedRecord(),

@@ -1,8 +1,8 @@
 """Each rule's programs, run for real under the simulated device.
 
-``# expect: PA101`` marks the line of a warning, ``# expect: PA201 info`` one of an info.  Every
-warning must be marked, and in ``good.py`` and ``trap_*.py`` the folder's own rule says nothing that
-is not.
+``# expect: PA101`` marks the line of a warning, ``# expect: PA201 info`` one of an info,
+``# expect: PA206 error`` one of an error.  Every warning and error must be marked, and in ``good.py`` and ``trap_*.py`` the folder's own rule says nothing that
+is not.  ``# simulate: cuda:2`` asks for other devices than one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ HERE = Path(__file__).parent
 PROGRAMS = sorted(HERE.glob("PA*/*.py"))
 # Works from a checkout that is not installed, too.
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"}
-EXPECT = re.compile(r"# expect: (PA\d+)(?: (info))?")
+SIMULATE = re.compile(r"^# simulate: (\S+)$", re.MULTILINE)
+EXPECT = re.compile(r"# expect: (PA\d+)(?: (info|error))?")
 
 pytest.importorskip("torch")
 
@@ -38,10 +39,12 @@ def expected(program: Path) -> set[tuple[str, int, str]]:
 
 
 def audit(program: Path, run: Path) -> tuple[Finding, ...]:
+    asked = SIMULATE.search(program.read_text())
+    devices = asked[1] if asked else "cuda"
     done = subprocess.run(
         [
-            sys.executable, "-m", "placeaudit", "trace", "--simulate", "cuda", "-q",
-            "-o", str(run), str(program),
+            sys.executable, "-m", "placeaudit", "trace", "--simulate", devices,
+            "-q", "-o", str(run), str(program),
         ],
         cwd=run.parent, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip

@@ -127,6 +127,25 @@ class TorchSource:
         there = torch_c._cuda_hasPrimaryContext
         return {f"cuda:{index}": size for index, size in enumerate(_allocated()) if there(index)}
 
+    def hardware(self) -> dict[str, object]:
+        """Memory of the real devices in use, and which of them reach each other's directly.
+
+        ``{"memory_bytes": {"cuda:0": 150e9}, "peers": {"cuda:0 cuda:1": True}}``; nothing in
+        simulation, whose memory is that of the hardware model.
+        """
+        used = [] if accelerator()[1] else [int(name[5:]) for name in self.contexts()]
+        if not used:
+            return {}
+        reach = torch.cuda.can_device_access_peer
+        return {
+            "memory_bytes": {
+                f"cuda:{i}": torch.cuda.get_device_properties(i).total_memory for i in used
+            },
+            "peers": {
+                f"cuda:{i} cuda:{j}": bool(reach(j, i)) for i in used for j in used if i != j
+            },
+        }
+
     def _note(self, text: str) -> None:
         self._writer.note("PA903", text)
 

@@ -10,8 +10,9 @@ import numpy as np
 from placeaudit.model import Certainty, Evidence, Finding, Severity
 from placeaudit.rules.base import by_library, finding, library_name, plural
 from placeaudit.rules.facts import Facts, Group
-from placeaudit.rules.transfers import host_created
+from placeaudit.rules.transfers import host_created, small_copies
 from placeaudit.rules.transfers.duplicate_upload import duplicate_uploads
+from placeaudit.rules.transfers.host_bounce import host_bounces
 from placeaudit.rules.transfers.round_trip import round_trips
 from placeaudit.rules.waits.host_index import host_indices
 
@@ -63,6 +64,7 @@ class PageableUpload:
         usable = facts.uploads() & copies.waits & ~copies.pinned
         usable &= ~facts.once(round_trips).uploads & ~facts.once(host_created.explained)
         usable &= ~facts.once(duplicate_uploads).repeats & ~facts.once(host_indices)
+        usable &= ~facts.once(small_copies.explained) & (facts.once(host_bounces) < 0)
         large = copies.bytes >= _LARGE_BYTES
         for group in facts.groups(copies, np.flatnonzero(usable & large)):
             if self._recurs(facts, group):

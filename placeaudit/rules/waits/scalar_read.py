@@ -14,6 +14,7 @@ from placeaudit.analyze.uses import Use, UseKind, use_of
 from placeaudit.model import Certainty, Evidence, Finding, Severity, Site
 from placeaudit.rules.base import finding, library_name
 from placeaudit.rules.facts import TINY_BYTES, Facts, Group
+from placeaudit.rules.transfers import host_bounce, small_copies
 from placeaudit.rules.transfers.duplicate_download import duplicate_downloads
 from placeaudit.rules.transfers.round_trip import round_trips
 from placeaudit.rules.waits.dynamic_shape import class_counts
@@ -77,6 +78,7 @@ class ScalarRead:
         copies = facts.audit.copies
         reads = facts.downloads() & copies.waits
         reads &= ~facts.once(round_trips).downloads & (facts.once(duplicate_downloads) < 0)
+        reads &= ~facts.once(host_bounce.downloads) & ~facts.once(small_copies.explained)
         reads &= ~facts.once(class_counts)
         small = copies.bytes <= TINY_BYTES
         for group in facts.groups(copies, np.flatnonzero(reads)):
