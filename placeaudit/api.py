@@ -90,7 +90,8 @@ class Run:
         ``phase``, ``direction`` (``h2d``, ``d2h``, ``d2d``), ``src``, ``dst``, ``bytes`` (that
         crossed), ``src_dtype``, ``dst_dtype``, ``shape``, ``pinned``, ``non_blocking``, ``waits``,
         ``blocked_s`` (host time, see ``summary().basis``), ``operation``, ``module``, ``file``,
-        ``line``, ``function`` (null where no frame is known), ``process``.
+        ``line``, ``function`` (null where no frame is known), ``allowed`` (the reason given to
+        ``placeaudit.allow()``, null outside of it), ``process``.
         """
         from placeaudit.report.tables import copies_table
 
@@ -102,7 +103,7 @@ class Run:
 
         Columns: ``time_s``, ``step``, ``phase``, ``cause``, ``device``, ``blocked_s``, ``copy``
         (row in ``copies``, null where no copy made the wait), ``module``, ``file``, ``line``,
-        ``function``, ``process``.
+        ``function``, ``allowed``, ``process``.
         """
         from placeaudit.report.tables import waits_table
 

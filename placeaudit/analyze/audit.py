@@ -113,6 +113,8 @@ class Copies:
     step: SmallInts
     #: True in steady state: after the first step ended and before teardown (RULES, "steps").
     steady: Bools
+    #: Reason of the ``placeaudit.allow()`` it ran in, in ``Audit.strings``; -1 where in none.
+    allowed: SmallInts
 
     def __len__(self) -> int:
         return len(self.time_ns)
@@ -138,6 +140,8 @@ class Waits:
     process: npt.NDArray[np.int16]
     step: SmallInts
     steady: Bools
+    #: Reason of the ``placeaudit.allow()`` it ran in, in ``Audit.strings``; -1 where in none.
+    allowed: SmallInts
 
     def __len__(self) -> int:
         return len(self.time_ns)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from placeaudit.analyze.audit import Ints
 
-__all__ = ["Merged", "StringTable", "column", "remap"]
+__all__ = ["Merged", "StringTable", "column", "look_up", "remap", "storage_offsets"]
 
 Array = npt.NDArray[Any]
 
@@ -38,6 +38,23 @@ def remap(ids: Array, table: Array) -> Array:
         return np.asarray(table[ids])
     out = np.full(len(ids), -1, dtype=table.dtype)
     out[known] = table[ids[known]]
+    return out
+
+
+def look_up(keys: tuple[Array, Array], known: tuple[Array, Array], values: Array) -> Array:
+    """For each pair in ``keys`` (time, thread) the value of the same pair in ``known``, or -1."""
+    time, thread = keys
+    out = np.full(len(time), -1, dtype=np.int32)
+    if not len(values) or not len(out):
+        return out
+    order = np.argsort(known[0], kind="stable")
+    times, threads, ordered = known[0][order], known[1][order], values[order]
+    first = np.searchsorted(times, time)
+    # Threads that did something in the same nanosecond stand side by side.
+    for offset in range(int(np.unique(times, return_counts=True)[1].max())):
+        at = np.minimum(first + offset, len(times) - 1)
+        same = (times[at] == time) & (threads[at] == thread)
+        out[same] = ordered[at][same]
     return out
 
 

@@ -31,7 +31,15 @@ from placeaudit.analyze.audit import (
     Waits,
 )
 from placeaudit.analyze.blocked import copies_blocked_ns, device_model, waits_blocked_ns
-from placeaudit.analyze.columns import Array, Merged, StringTable, column, remap, storage_offsets
+from placeaudit.analyze.columns import (
+    Array,
+    Merged,
+    StringTable,
+    column,
+    look_up,
+    remap,
+    storage_offsets,
+)
 from placeaudit.analyze.sites import Place, locate
 from placeaudit.model import Frame, Phase, Site, is_host
 from placeaudit.store.reader import ProcessRecord, RunRecord
@@ -277,7 +285,18 @@ class _Merge:
             hash_kind=merged.take("hash_kind", np.int8),
             operation=merged.take("operation", np.int32, text),
             src_birth=merged.take("src_birth", np.int32, self._birth),
+            allowed=merged.derive(np.int32, lambda process: self._allowed(process, "copies")),
             **where,
+        )
+
+    def _allowed(self, process: int, table: str) -> Array:
+        """By row of a process's table: the reason of the allowance it ran in, -1 without one."""
+        tables = self._record.processes[process].tables
+        excused = tables["allowed"]
+        return look_up(
+            (column(tables[table], "time_ns"), column(tables[table], "thread")),
+            (column(excused, "time_ns"), column(excused, "thread")),
+            self._text(process, column(excused, "reason")),
         )
 
     def _settle_recurrence(self, merged: Merged, where: Mapping[str, Any]) -> None:
@@ -340,6 +359,10 @@ class _Merge:
             copy=both(
                 np.full(len(merged), -1, dtype=np.int32),
                 np.arange(len(copies), dtype=np.int32),
+            ),
+            allowed=both(
+                merged.derive(np.int32, lambda process: self._allowed(process, "waits")),
+                copies.allowed,
             ),
             **{name: both(values, getattr(copies, name)) for name, values in where.items()},
         )

@@ -88,6 +88,7 @@ def copies_table(audit: Audit) -> pa.Table:
             "operation": _text(copies.operation, audit.strings),
             "module": _text(copies.module, audit.strings),
             **_place(audit, copies.site),
+            "allowed": _text(copies.allowed, audit.strings),
             "process": _text(copies.process, audit.meta.processes),
         }
     )
@@ -107,6 +108,7 @@ def waits_table(audit: Audit) -> pa.Table:
             "copy": _nullable(waits.copy),
             "module": _text(waits.module, audit.strings),
             **_place(audit, waits.site),
+            "allowed": _text(waits.allowed, audit.strings),
             "process": _text(waits.process, audit.meta.processes),
         }
     )

@@ -147,7 +147,12 @@ class Facts:
         return cast("T", self._known[compute])
 
     def groups(self, events: Copies | Waits | Calls, rows: Rows) -> Iterator[Group]:
-        """``rows`` by site, in order of time within one; sites without any frame are left out."""
+        """``rows`` by site, in order of time within one; sites without any frame are left out.
+
+        So is what ran inside ``placeaudit.allow()``: it is evidence for others, but no finding.
+        """
+        if isinstance(events, Copies | Waits):
+            rows = rows[events.allowed[rows] < 0]
         site = events.site[rows]
         order = np.argsort(site, kind="stable")
         cuts = np.flatnonzero(np.diff(site[order])) + 1
