@@ -21,13 +21,13 @@ from placeaudit.rules.transfers.host_bounce import HostBounce
 from placeaudit.rules.transfers.host_created import HostCreated
 from placeaudit.rules.transfers.round_trip import RoundTrip
 from placeaudit.rules.transfers.small_copies import SmallCopies
+from placeaudit.rules.waits.blocking_pinned import BlockingPinned
 from placeaudit.rules.waits.dynamic_shape import DynamicShape
 from placeaudit.rules.waits.explicit_sync import ExplicitSync
 from placeaudit.rules.waits.host_index import HostIndex
 from placeaudit.rules.waits.pageable_upload import PageableUpload
 from placeaudit.rules.waits.pin_in_loop import PinInLoop
 from placeaudit.rules.waits.scalar_read import ScalarRead
-from placeaudit.rules.waits.unsafe_download import UnsafeDownload
 from placeaudit.verdict.suppressions import Suppressions
 
 __all__ = ["RULES", "codes", "find", "rank", "run_rules"]
@@ -44,7 +44,7 @@ RULES: Final[tuple[Rule, ...]] = (
     PageableUpload(),
     DynamicShape(),
     ExplicitSync(),
-    UnsafeDownload(),
+    BlockingPinned(),
     PinInLoop(),
     HostIndex(),
     TruncatedRecord(),
