@@ -23,6 +23,7 @@ __all__ = ["command"]
     help="The page to write.",
 )
 @click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
+@options.selection
 @options.own
 @options.force
 @options.quiet
@@ -31,19 +32,32 @@ def command(
     runs: tuple[Path, ...],
     output: Path,
     open_: bool,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    extend_select: tuple[str, ...],
+    per_file_ignores: tuple[str, ...],
     own: tuple[str, ...],
     force: bool,
     quiet: bool,
 ) -> int:
     """Write each RUN's findings, charts and timeline into one HTML file that loads nothing."""
-    from placeaudit.api import load
+    from placeaudit.commands.settings import settle, tell
     from placeaudit.report.base import announce, write
     from placeaudit.report.html import HtmlReporter
 
-    results = [load(run, own=options.split(own)).result for run in runs]
+    settings = settle(
+        select=select,
+        ignore=ignore,
+        extend_select=extend_select,
+        per_file_ignores=per_file_ignores,
+        own=own,
+    )
+    results = [settings.judge(run) for run in runs]
     write(HtmlReporter().render(results), output, force=force)
     if not quiet:
         announce(output)
+        for notice in settings.notices(results):
+            tell(notice)
     if open_:
         click.launch(str(output.absolute()))
     return 0

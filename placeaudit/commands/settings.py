@@ -33,7 +33,11 @@ class Settings:
     paths: ProjectPaths
 
     def judge(self, run: Path) -> Result:
-        """Read, analyse and judge one record."""
+        """Read, analyse and judge one record.
+
+        Raises:
+            RecordError: There is none, or it cannot be read.
+        """
         from placeaudit.api import load
 
         result = load(run, own=self.own, select=self.rules).result
@@ -92,8 +96,11 @@ def settle(
     extend_select: Sequence[str] = (),
     per_file_ignores: Sequence[str] = (),
     own: Sequence[str] = (),
+    found: config.Config | None = None,
 ) -> Settings:
     """What the configuration says, changed by what the command line says.
+
+    ``found`` is the configuration where it has been read already.
 
     Raises:
         UsageError: A setting or a rule is not known, or has the wrong type.
@@ -101,7 +108,7 @@ def settle(
     from placeaudit.rules.registry import codes
     from placeaudit.rules.selection import choose
 
-    found = config.load()
+    found = found or config.load()
     line = config.Layer(
         select=split(tuple(select)) if select else None,
         ignore=split(tuple(ignore)),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from placeaudit import config
 from placeaudit.commands import options
 from placeaudit.errors import OutputError, PlaceauditError, SimulationError
 
@@ -42,7 +43,6 @@ _DEFAULT_OUTPUT = "placeaudit-run"
 @click.option(
     "--simulate",
     metavar="cuda[:N][=MODEL]",
-    default="",
     help="Simulate N CUDA devices of a hardware model where there is no GPU.",
 )
 @click.option(
@@ -66,7 +66,7 @@ _DEFAULT_OUTPUT = "placeaudit-run"
 def command(
     *,
     output: Path | None,
-    simulate: str,
+    simulate: str | None,
     html: Path | None,
     own: tuple[str, ...],
     force: bool,
@@ -86,18 +86,20 @@ def command(
     """  # noqa: D301 - click wants the real backspace
     from placeaudit.record.launch import Target, check_target
 
+    configured = config.load()
     target = Target("module" if module else "script", program[0], tuple(program[1:]))
     check_target(target)
     if html is not None:
         _check_file(html, force=force)
         html = html.absolute()
-    simulated = _start_simulation(simulate)
+    simulated = _start_simulation(configured.simulate if simulate is None else simulate)
+    owned = options.split(own) or configured.own
     run = _create(output, program, simulated, force=force, module=module)
 
     here, pid = Path.cwd(), os.getpid()
-    code = _record(run, target, own=options.split(own))
+    code = _record(run, target, own=owned)
     if os.getpid() == pid:  # a forked child that fell off the program's end has no verdict to give
-        _Ending(run, here, options.split(own), html, force, quiet, verbose).conclude()
+        _Ending(run, here, configured, owned, html, force, quiet, verbose).conclude()
     # The system keeps eight bits of an exit code; below zero stands for a signal here.
     return -signal.SIGINT if _was_interrupted(code) else code & 0xFF
 
@@ -128,14 +130,15 @@ def _was_interrupted(code: int) -> bool:
 
 
 def _start_simulation(text: str) -> str:
-    """Install the simulated devices; the whole specification, "" without ``--simulate``."""
+    """Install the simulated devices; the whole specification, "" where nothing is simulated."""
+    from placeaudit.record.backends import SIMULATE_VARIABLE
+
     if not text:
+        os.environ.pop(SIMULATE_VARIABLE, None)
         return ""
     from placeaudit.simulate.spec import SimulationSpec
 
     spec = SimulationSpec.parse(text)
-    from placeaudit.record.backends import SIMULATE_VARIABLE
-
     try:
         from placeaudit.simulate.torch_cuda import install
     except ModuleNotFoundError as error:
@@ -198,6 +201,7 @@ class _Ending:
 
     run: Path
     here: Path
+    configured: config.Config
     own: tuple[str, ...]
     html: Path | None
     force: bool
@@ -224,11 +228,12 @@ class _Ending:
                 traceback.print_exc()
 
     def _conclude(self, shown: Path) -> None:
-        from placeaudit.api import load
-        from placeaudit.report.base import announce
+        # Rules are looked up only now: nothing of the analysis is imported before the program ran.
+        from placeaudit.commands.settings import settle
+        from placeaudit.report.base import announce, write
         from placeaudit.report.terminal import TerminalReporter
 
-        loaded = load(self.run, own=self.own)
+        result = settle(own=self.own, found=self.configured).judge(self.run)
         if not self.quiet:
             reporter = TerminalReporter.for_stream(
                 sys.stderr,
@@ -236,10 +241,12 @@ class _Ending:
                 next_run=str(shown),
                 notes=self.verbose,
             )
-            sys.stderr.write(reporter.render([loaded.result]))
+            sys.stderr.write(reporter.render([result]))
             sys.stderr.flush()
         if self.html is not None:
-            loaded.report(self.html, force=self.force)
+            from placeaudit.report.html import HtmlReporter
+
+            write(HtmlReporter().render([result]), self.html, force=self.force)
             if not self.quiet:
                 announce(self.html, shown=_relative(self.html, self.here))
 

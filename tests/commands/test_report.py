@@ -42,3 +42,10 @@ def test_it_opens_only_when_asked(
     assert opened == []
     placeaudit("report", gold_record, "-o", "b.html", "--open")
     assert opened == [str(Path("b.html").absolute())]
+
+
+def test_the_page_shows_what_was_selected(placeaudit: Call, gold_record: Path) -> None:
+    placeaudit("report", gold_record, "-o", "all.html")
+    placeaudit("report", gold_record, "-o", "one.html", "--select", "PA201")
+    assert "PA202" in Path("all.html").read_text()
+    assert "PA202" not in Path("one.html").read_text()

@@ -1,0 +1,40 @@
+"""What is configured holds for a trace, and a wrong setting stops it before the program runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SAY = """import os
+print(os.environ.get("PLACEAUDIT_SIMULATE"), os.environ.get("PLACEAUDIT_OWN"))
+"""
+
+
+def test_a_wrong_setting_stops_it(sandbox: Any) -> None:
+    sandbox.write("main.py", SAY)
+    sandbox.write("pyproject.toml", "[tool.placeaudit]\nsimulat = 'cuda'\n")
+    done = sandbox.placeaudit("trace", "main.py")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "placeaudit: pyproject.toml: [tool.placeaudit] has no key 'simulat'; did you mean "
+        "'simulate'?\n"
+    )
+    assert not (sandbox.path / "placeaudit-run").exists()
+
+
+def test_simulation_and_own_packages(sandbox: Any) -> None:
+    sandbox.write("main.py", SAY)
+    sandbox.write(
+        "pyproject.toml", "[tool.placeaudit]\nsimulate = 'cuda'\nown = ['ourlib', 'theirs']\n"
+    )
+    assert sandbox.placeaudit("trace", "-q", "main.py").stdout == "cuda ourlib,theirs\n"
+    done = sandbox.placeaudit("trace", "-q", "--simulate=", "--own=mine", "main.py")
+    assert done.stdout == "None mine\n"
+
+
+def test_a_rule_that_there_is_not_keeps_the_record(sandbox: Any) -> None:
+    sandbox.write("main.py", SAY)
+    sandbox.write("pyproject.toml", "[tool.placeaudit]\nselect = ['PA20l']\n")
+    done = sandbox.placeaudit("trace", "main.py")
+    assert done.returncode == 0
+    assert "there is no rule 'PA20l'" in done.stderr
+    assert "the record is placeaudit-run" in done.stderr
