@@ -28,6 +28,7 @@ from placeaudit.rules.waits.host_index import HostIndex
 from placeaudit.rules.waits.pageable_upload import PageableUpload
 from placeaudit.rules.waits.pin_in_loop import PinInLoop
 from placeaudit.rules.waits.scalar_read import ScalarRead
+from placeaudit.rules.waits.unsafe_download import UnsafeDownload
 from placeaudit.verdict.suppressions import Suppressions
 
 __all__ = ["RULES", "codes", "find", "rank", "run_rules"]
@@ -45,6 +46,7 @@ RULES: Final[tuple[Rule, ...]] = (
     DynamicShape(),
     ExplicitSync(),
     BlockingPinned(),
+    UnsafeDownload(),
     PinInLoop(),
     HostIndex(),
     TruncatedRecord(),

@@ -1,8 +1,9 @@
 """Each rule's programs, run for real under the simulated device.
 
 ``# expect: PA101`` marks the line of a warning, ``# expect: PA201 info`` one of an info,
-``# expect: PA206 error`` one of an error.  Every warning and error must be marked, and in ``good.py`` and ``trap_*.py`` the folder's own rule says nothing that
-is not.  ``# simulate: cuda:2`` asks for other devices than one.
+``# expect: PA206 error`` one of an error.  Every warning and error must be marked, and in
+``good.py`` and ``trap_*.py`` the folder's own rule says nothing that is not.
+``# simulate: cuda:2`` asks for other devices than one.
 """
 
 from __future__ import annotations

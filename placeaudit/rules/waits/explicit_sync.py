@@ -7,13 +7,17 @@ from typing import Final
 
 import numpy as np
 
-from placeaudit.model import Certainty, Evidence, Finding, Severity
+from placeaudit.analyze.audit import D2H
+from placeaudit.model import Certainty, Evidence, Finding, Frame, Severity
 from placeaudit.rules.base import finding, library_name
-from placeaudit.rules.facts import Facts, Group
+from placeaudit.rules.facts import Facts, Group, Rows
 
 __all__ = ["ExplicitSync"]
 
 _CAUSES: Final = ("synchronize", "empty_cache")
+#: A call that finishes downloads in more than this share of its turns is there for them.
+_MOST: Final = 0.5
+_RELATED: Final = 4
 
 
 class ExplicitSync:
@@ -43,7 +47,8 @@ class ExplicitSync:
 
     When it is fine
         In a benchmark that times single steps.  Events, read once after the loop, time the device
-        without stopping it.
+        without stopping it.  A call that finishes a ``non_blocking`` download before the host reads
+        it is needed: ``info``.
     """
 
     code = "PA205"
@@ -73,8 +78,9 @@ class ExplicitSync:
         text = f"`{call.text}`" if call else f"{cause}()"
         if library:
             text = f"{library}, called by {text},"
-        stray = recurrence.often and not library
         emptied = "empty_cache" in cause
+        downloads = [] if emptied else _finished(facts, rows)
+        stray = recurrence.often and not library and not downloads
         return finding(
             self,
             facts,
@@ -86,15 +92,51 @@ class ExplicitSync:
                 f"{text} gives cached device memory back, {recurrence.words}"
                 if emptied
                 else f"{text} makes the host wait for the device, {recurrence.words}"
+                + (f"; the download at line {downloads[0].line} needs it" if downloads else "")
             ),
-            fix=(
-                "remove it: the allocator uses its cache again; where memory is short, lower the "
-                "batch size"
-                if emptied
-                else "remove it: reading a result waits by itself where it must; to time the "
-                "device, record events and read them after the loop"
-            ),
+            fix=_fix(emptied=emptied, needed=bool(downloads)),
+            related=[("the download it finishes", frame) for frame in downloads],
             evidence=[Evidence("call", f"{cause} was called {len(rows)} times")],
             # What was queued before decides how long it waits: the link model does not know that.
             timed=not audit.meta.simulated,
         )
+
+
+def _fix(*, emptied: bool, needed: bool) -> str:
+    if needed:
+        return "nothing, if the values are needed in this step; else wait a step later"
+    if emptied:
+        return (
+            "remove it: the allocator uses its cache again; where memory is short, lower the batch "
+            "size"
+        )
+    return (
+        "remove it: reading a result waits by itself where it must; to time the device, record "
+        "events and read them after the loop"
+    )
+
+
+def _finished(facts: Facts, rows: Rows) -> list[Frame]:
+    """Where the downloads began that most of these waits finish: the host may read them only then.
+
+    A wait finishes what its thread started to download since its wait before.
+    """
+    copies, waits = facts.audit.copies, facts.audit.waits
+    started = (copies.direction == D2H) & copies.non_blocking & ~copies.waits
+    needed = np.zeros(len(rows), dtype=np.bool_)
+    found: set[int] = set()
+    for thread in np.unique(waits.thread[rows]).tolist():
+        mine = np.flatnonzero(waits.thread[rows] == thread)
+        theirs = waits.time_ns[waits.thread == thread]
+        downloads = np.flatnonzero(started & (copies.thread == thread))
+        at = np.searchsorted(theirs, waits.time_ns[rows[mine]], side="left")
+        before = np.where(at > 0, theirs[at - 1], 0)
+        first = np.searchsorted(copies.time_ns[downloads], before, side="right")
+        last = np.searchsorted(copies.time_ns[downloads], waits.time_ns[rows[mine]], side="left")
+        needed[mine] = last > first
+        for start, stop in zip(first[last > first], last[last > first], strict=True):
+            found.update(copies.site[downloads[start:stop]].tolist())
+    if not needed.mean() > _MOST:
+        return []
+    frames = (facts.audit.sites[index].frame for index in sorted(found)[:_RELATED])
+    return [frame for frame in frames if frame is not None]
