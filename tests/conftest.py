@@ -40,12 +40,15 @@ def _record(
     file: str = "/work/train.py",
     source: str = SOURCE,
     shift: int = 0,
+    upload: int = 1 << 20,
+    reads: bool = True,
+    simulated: str = "cuda:1=h100",
 ) -> Path:
     """``steps`` steps of 10 ms, each with an upload of 1 MiB and a read of 4 bytes.
 
-    ``shift`` moves all of the program down by as many lines.
+    ``shift`` moves all of the program down by as many lines; ``upload`` is the size of an upload.
     """
-    create_run(path, argv=["train.py", "--lr", "1e-3"], simulated="cuda:1=h100")
+    create_run(path, argv=["train.py", "--lr", "1e-3"], simulated=simulated)
     writer = RecordWriter(path, flush_interval_s=3600)
     writer.start()
     text = writer.string
@@ -61,14 +64,29 @@ def _record(
     forward, outside = (0, 7, 3, -1, 0), (1, 7, 0, -1, 0)  # stack, thread, phase, module, backward
     for step in range(steps):
         now = step * 10 * MS
-        upload = (now, 50_000, cpu, cuda, 1 << 20, dtype, dtype, text("512x512"))
+        up = (now, 50_000, cpu, cuda, upload, dtype, dtype, text("512x512"))
         writer.rows("copies").append(
-            (*upload, False, False, True, 1, 100 + step, step, 0, 7 + step, 1, copy_, -1, *forward)
+            (*up, False, False, True, 1, 100 + step, step, 0, 7 + step, 1, copy_, -1, *forward)
         )
         read = (now + 8 * MS, 20_000, cuda, cpu, 4, dtype, dtype, text(""))
-        writer.rows("copies").append(
-            (*read, False, False, True, 200, 300 + step, step, 0, 9 + step, 1, copy_, -1, *outside)
-        )
+        if reads:
+            writer.rows("copies").append(
+                (
+                    *read,
+                    False,
+                    False,
+                    True,
+                    200,
+                    300 + step,
+                    step,
+                    0,
+                    9 + step,
+                    1,
+                    copy_,
+                    -1,
+                    *outside,
+                )
+            )
         for kind, name, start, end in (
             ("module", "Net", 1, 3),
             ("backward", "", 3, 6),
@@ -160,11 +178,16 @@ def gold_result(gold_record: Path) -> Result:
 
 
 @pytest.fixture
-def empty_result(tmp_path: Path) -> Result:
+def empty_record(tmp_path: Path) -> Path:
     """A program that touched no device, on a machine without one."""
     path = tmp_path / "nothing"
     create_run(path, argv=["train.py"])
     writer = RecordWriter(path, flush_interval_s=3600)
     writer.start()
     writer.close(exit_code=0)
-    return Result(analyze(read_run(path)), ())
+    return path
+
+
+@pytest.fixture
+def empty_result(empty_record: Path) -> Result:
+    return Result(analyze(read_run(empty_record)), ())

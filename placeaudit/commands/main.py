@@ -15,6 +15,7 @@ COMMANDS = {
     "trace": "Run a program and record its copies and waits.",
     "check": "Say what is wrong with a recorded run; the exit code is the verdict.",
     "report": "Write a recorded run as one self-contained HTML page.",
+    "diff": "Say what changed between two recorded runs.",
     "explain": "Explain a rule, or list them all.",
 }
 
