@@ -14,6 +14,7 @@ import xxhash
 from placeaudit.analyze.audit import D2H, H2D, Audit, Calls, Copies, Ints, SmallInts, Waits
 from placeaudit.analyze.callsite import CallSite, call_site
 from placeaudit.analyze.source import Sources
+from placeaudit.analyze.state import Moves, module_moves, reads_state
 from placeaudit.model import HashKind, Phase, Site
 
 __all__ = ["Facts", "Group", "Recurrence", "Rows", "codes", "constant_hashes", "previous_same"]
@@ -194,15 +195,36 @@ class Facts:
         mean, share = (turns / touched, turns / every) if every else (0.0, 0.0)
         return Recurrence(len(rows), len(rows) / steps, touched, steps, gap, mean, share)
 
-    def uploads(self) -> npt.NDArray[np.bool_]:
-        """Copies to a device that are part of the program's work, not of saving or loading."""
+    @cached_property
+    def moves(self) -> Moves:
+        """Copies that ``Module.to`` and its kin make."""
+        return module_moves(self.audit)
+
+    @cached_property
+    def saved(self) -> npt.NDArray[np.bool_]:
+        """Downloads that save state: of ``torch.save``, or item by item of a ``state_dict()``."""
         copies = self.audit.copies
-        return np.asarray((copies.direction == H2D) & (copies.phase != int(Phase.CHECKPOINT)))
+        down = copies.direction == D2H
+        out = np.asarray(down & (copies.phase == int(Phase.CHECKPOINT)))
+        for group in self.groups(copies, np.flatnonzero(down & ~out)):
+            call = self.call(group.index)
+            if call is not None and reads_state(call):
+                out[group.rows] = True
+        return out
+
+    def uploads(self) -> npt.NDArray[np.bool_]:
+        """Copies to a device that are part of the program's work.
+
+        Not those that load state, nor those of a module that is moved again (PA305).
+        """
+        copies = self.audit.copies
+        loads = copies.phase == int(Phase.CHECKPOINT)
+        return np.asarray((copies.direction == H2D) & ~loads & ~self.moves.again)
 
     def downloads(self) -> npt.NDArray[np.bool_]:
-        """As ``uploads``, to the host."""
+        """As ``uploads``, to the host; what saves state is PA403's."""
         copies = self.audit.copies
-        return np.asarray((copies.direction == D2H) & (copies.phase != int(Phase.CHECKPOINT)))
+        return np.asarray((copies.direction == D2H) & ~self.saved & ~self.moves.again)
 
     def constant(self, rows: Rows) -> npt.NDArray[np.bool_]:
         """Which of these copies carried all zeros or all ones: equal by coincidence, no proof."""

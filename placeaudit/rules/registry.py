@@ -11,6 +11,7 @@ from placeaudit.errors import UsageError
 from placeaudit.model import Finding
 from placeaudit.rules.base import Rule
 from placeaudit.rules.facts import Facts
+from placeaudit.rules.placement.module_moves import ModuleMoves
 from placeaudit.rules.quality.missing_mechanism import MissingMechanism
 from placeaudit.rules.quality.truncated_record import TruncatedRecord
 from placeaudit.rules.quality.unobserved_region import UnobservedRegion
@@ -49,6 +50,7 @@ RULES: Final[tuple[Rule, ...]] = (
     UnsafeDownload(),
     PinInLoop(),
     HostIndex(),
+    ModuleMoves(),
     TruncatedRecord(),
     UnobservedRegion(),
     MissingMechanism(),

@@ -1,0 +1,1 @@
+"""PA3xx: tensors and modules on another device than they should be."""
