@@ -11,6 +11,7 @@ from placeaudit.errors import UsageError
 from placeaudit.model import Finding
 from placeaudit.rules.base import Rule
 from placeaudit.rules.facts import Facts
+from placeaudit.rules.pipeline.blocking_checkpoint import BlockingCheckpoint
 from placeaudit.rules.placement.module_moves import ModuleMoves
 from placeaudit.rules.quality.missing_mechanism import MissingMechanism
 from placeaudit.rules.quality.truncated_record import TruncatedRecord
@@ -51,6 +52,7 @@ RULES: Final[tuple[Rule, ...]] = (
     PinInLoop(),
     HostIndex(),
     ModuleMoves(),
+    BlockingCheckpoint(),
     TruncatedRecord(),
     UnobservedRegion(),
     MissingMechanism(),

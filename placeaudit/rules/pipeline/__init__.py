@@ -1,0 +1,1 @@
+"""PA4xx: what holds up the steps as a whole."""
