@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TextIO
 from placeaudit.model import Direction, Finding, Severity
 from placeaudit.report.base import Result
 from placeaudit.report.summary import Summary, observed
-from placeaudit.report.units import count, duration, plural, rate, size
+from placeaudit.report.units import count, duration, plural, rate, saving, size
+from placeaudit.rules.grouping import FindingGroup, group
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +25,8 @@ __all__ = ["TerminalReporter"]
 
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _STATE_STYLE = {"unknown": "yellow", "clean": "green", "warning": "yellow", "error": "bold red"}
+#: Lines of a group's other findings that are named.
+_NAMED = 8
 _NARROWEST, _WIDEST, _DEFAULT = 40, 110, 100
 
 
@@ -95,13 +98,15 @@ class TerminalReporter:
         _headline(console, result)
         strays = [finding for finding in result.findings if finding.is_stray]
         infos = [finding for finding in result.findings if not finding.is_stray]
-        shown = strays[: self._limit]
-        for number, finding in enumerate(shown, 1):
+        groups = self._groups(strays)
+        shown = groups[: self._limit]
+        for number, together in enumerate(shown, 1):
             console.print()
-            _finding(console, number, finding, result)
-        if len(strays) > len(shown):
+            _finding(console, number, together.lead, result)
+            _others(console, together)
+        left = [f for together in groups[len(shown) :] for f in (together.lead, *together.others)]
+        if left:
             console.print()
-            left = strays[len(shown) :]
             console.print(
                 f"… and {plural(len(left), 'more finding')} of smaller cost:"
                 f" {', '.join(sorted({finding.rule for finding in left}))} (-v shows all)",
@@ -116,6 +121,12 @@ class TerminalReporter:
             _blocked(console, result.summary)
         _quality(console, result)
         self._next(console, result)
+
+    def _groups(self, findings: Sequence[Finding]) -> Sequence[FindingGroup]:
+        """A list longer than the limit is grouped by rule and function."""
+        if self._limit is None or len(findings) <= self._limit:
+            return [FindingGroup(finding) for finding in findings]
+        return group(findings)
 
     def _infos(self, console: Console, infos: Sequence[Finding]) -> None:
         if not self._notes:
@@ -183,6 +194,17 @@ def _finding(console: Console, number: int, finding: Finding, result: Result) ->
     console.print(_indented(fix))
 
 
+def _others(console: Console, together: FindingGroup) -> None:
+    """The other lines of a group, and how many of them are not named."""
+    if not together.others:
+        return
+    lines = ", ".join(str(finding.line) for finding in together.others[:_NAMED])
+    left = len(together.others) - _NAMED
+    more = f" and {plural(left, 'more line')}" if left > 0 else ""
+    noun = "line" if len(together.others) == 1 else "lines"
+    console.print(_indented(f"also here: {noun} {lines}{more} (-v shows each)", style="dim"))
+
+
 def _indented(text: str | Text, columns: int = 3, *, style: str = "") -> Padding:
     """A paragraph whose every line starts in the same column."""
     from rich.padding import Padding
@@ -205,11 +227,7 @@ def _cost(finding: Finding) -> str:
         blocked = duration(finding.blocked_s)
         parts.append(f"host blocked {blocked} ({finding.blocked_basis})")
     if finding.estimate is not None:
-        upto = "at most " if finding.estimate.is_bound else ""
-        saved = f"saves {upto}{duration(finding.estimate.saved_s)} a step"
-        if finding.estimate.ratio is not None:
-            saved += f" ({finding.estimate.ratio:.1%})"
-        parts.append(saved)
+        parts.append(f"a fix saves {saving(finding.estimate)}")
     if finding.library:
         parts.append(f"made by {finding.library}")
     return " · ".join(parts)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "duration", "plural", "rate", "size"]
+from placeaudit.model import Estimate
+
+__all__ = ["count", "duration", "plural", "rate", "saving", "size"]
 
 _BYTES_A_UNIT = 1024
 _SHORT = 10
@@ -54,3 +56,12 @@ def rate(per_step: float | None) -> str:
     if per_step <= 0.5:  # noqa: PLR2004 - from here on "once in N steps" reads better
         return f"once in {round(1 / per_step):,} steps"
     return f"{_significant(per_step)} a step"
+
+
+def saving(estimate: Estimate) -> str:
+    """What a fix saves: ``"at most 4 % (1.2 ms a step, measured)"``."""
+    upto = "at most " if estimate.is_bound else ""
+    seconds = f"{duration(estimate.saved_s)} a step"
+    if estimate.ratio is None:
+        return f"{upto}{seconds} ({estimate.basis})"
+    return f"{upto}{_significant(100 * estimate.ratio)} % ({seconds}, {estimate.basis})"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from placeaudit.analyze.audit import Audit, Calls, Copies, Waits
 from placeaudit.analyze.sites import module_path
 from placeaudit.model import Certainty, Direction, Evidence, Finding, Frame, Phase, Severity, Site
+from placeaudit.rules.estimate import estimate
 from placeaudit.rules.facts import Facts, Recurrence, Rows
 
 __all__ = ["Rule", "by_library", "directed", "finding", "library_name", "plural", "recurs"]
@@ -117,10 +118,13 @@ def finding(
     related: Sequence[tuple[str, Frame]] = (),
     evidence: Sequence[Evidence] = (),
     timed: bool = True,
+    also: Rows | None = None,
+    host_s: float = 0.0,
 ) -> Finding:
     """One finding for the events in ``rows``, all of one site that has a frame.
 
-    ``timed`` is False where the host's blocked time is not known.
+    ``timed`` is False where the host's blocked time is not known.  ``also`` and ``host_s`` are what
+    the fix saves beyond ``rows``: other copies, and measured host time over the run.
     """
     audit = facts.audit
     site = audit.sites[int(events.site[rows[0]])]
@@ -157,6 +161,7 @@ def finding(
         dst=dst,
         blocked_s=float(events.blocked_ns[rows].sum()) / 1e9 if timed else None,
         blocked_basis=audit.meta.basis if timed else "",
+        estimate=estimate(facts, events, rows, also=also, host_s=host_s) if timed else None,
         library=library_name(site),
         related=tuple(related),
         evidence=tuple(evidence),

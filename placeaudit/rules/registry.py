@@ -10,6 +10,7 @@ from placeaudit.analyze.audit import Audit
 from placeaudit.errors import UsageError
 from placeaudit.model import Finding
 from placeaudit.rules.base import Rule
+from placeaudit.rules.estimate import bound_s
 from placeaudit.rules.facts import Facts
 from placeaudit.rules.pipeline.blocking_checkpoint import BlockingCheckpoint
 from placeaudit.rules.placement.module_moves import ModuleMoves
@@ -98,10 +99,10 @@ def codes(selectors: Sequence[str]) -> frozenset[str]:
 
 
 def rank(finding: Finding) -> tuple[object, ...]:
-    """Sort key: severity, then blocked time (the bound of what can be saved), certainty, bytes."""
+    """Sort key: severity, then the bound of what a fix saves, then certainty, then bytes."""
     return (
         finding.severity.rank,
-        -(finding.blocked_s or 0.0),
+        -bound_s(finding),
         finding.certainty.rank,
         -finding.bytes,
         finding.file,

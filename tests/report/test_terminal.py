@@ -35,11 +35,29 @@ def test_the_verdict_and_the_next_command(gold_result: Result) -> None:
 
 
 def test_what_is_cut_is_said(gold_result: Result, make_finding: Callable[..., Finding]) -> None:
-    many = tuple(make_finding(line=i) for i in range(1, 13))
+    many = tuple(make_finding(line=i, function=f"f{i}") for i in range(1, 13))
     text = TerminalReporter(limit=10).render([dataclasses.replace(gold_result, findings=many)])
     assert "… and 2 more findings of smaller cost: PA201 (-v shows all)" in text
     assert "10 PA201" in text
     assert "11 PA201" not in text
+
+
+def test_a_long_list_is_grouped_by_rule_and_function(
+    gold_result: Result, make_finding: Callable[..., Finding]
+) -> None:
+    many = tuple(make_finding(line=i, function=f"f{i % 2}") for i in range(1, 23))
+    result = dataclasses.replace(gold_result, findings=many)
+    text = TerminalReporter(limit=10).render([result])
+    assert "also here: lines 3, 5, 7, 9, 11, 13, 15, 17 and 2 more lines (-v shows each)" in text
+    assert "2 PA201" in text
+    assert "3 PA201" not in text
+    assert "of smaller cost" not in text
+    assert "22 PA201" in TerminalReporter(limit=None).render([result])
+
+
+def test_a_finding_says_what_a_fix_saves(gold_result: Result) -> None:
+    text = " ".join(TerminalReporter().render([gold_result]).split())
+    assert "a fix saves at most 5 % (500 µs a step, modelled on h100)" in text
 
 
 def test_infos_are_counted_or_listed(gold_result: Result) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from placeaudit.model import Estimate
 from placeaudit.report import units
 
 
@@ -34,6 +35,17 @@ def test_duration(seconds: float, text: str) -> None:
 )
 def test_rate(per_step: float | None, text: str) -> None:
     assert units.rate(per_step) == text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "basis", "text"),
+    [
+        (0.04, "measured", "at most 4 % (1.2 ms a step, measured)"),
+        (None, "modelled on h100", "at most 1.2 ms a step (modelled on h100)"),
+    ],
+)
+def test_saving(ratio: float | None, basis: str, text: str) -> None:
+    assert units.saving(Estimate(0.0012, ratio, 0.0, 0.0012, True, basis)) == text
 
 
 def test_plural() -> None:

@@ -238,6 +238,7 @@ class Patches(PatchSet):
 
         @functools.wraps(original)
         def factory(*args: Any, **kwargs: Any) -> Any:
+            start = now_ns()
             result = original(*args, **kwargs)
             if not self._active or torch.compiler.is_compiling():
                 return result
@@ -246,7 +247,7 @@ class Patches(PatchSet):
                     frame = sys._getframe(1)
                     stack = context.sites.capture(frame)
                     thread = context.state().thread
-                    storages.born(result, Birth(now_ns(), stack, thread))
+                    storages.born(result, Birth(start, stack, thread))
             except Exception as error:  # noqa: BLE001  (our failure is not the program's)
                 context.failed(error)
             return result

@@ -12,7 +12,7 @@ from placeaudit.errors import UsageError
 from placeaudit.model import Finding
 from placeaudit.report.base import Result
 from placeaudit.report.summary import observed
-from placeaudit.report.units import count, duration, plural, rate, size
+from placeaudit.report.units import count, duration, plural, rate, saving, size
 from placeaudit.rules.registry import find
 
 __all__ = ["rule_docs", "run_view", "short_path"]
@@ -137,13 +137,7 @@ def _facts(finding: Finding) -> list[tuple[str, str]]:
     if finding.blocked_s is not None:
         facts.append(("host blocked", f"{duration(finding.blocked_s)} ({finding.blocked_basis})"))
     if finding.estimate is not None:
-        bound = "at most " if finding.estimate.is_bound else ""
-        facts.append(
-            (
-                "a fix saves",
-                f"{bound}{duration(finding.estimate.saved_s)} a step ({finding.estimate.basis})",
-            )
-        )
+        facts.append(("a fix saves", saving(finding.estimate)))
     facts.append(("phase", finding.phase))
     if finding.module:
         facts.append(("module", finding.module))

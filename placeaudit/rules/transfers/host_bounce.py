@@ -129,6 +129,7 @@ class HostBounce:
             ),
             fix=_fix(upload.device if upload else "", first, last, line, backward=backward),
             related=related,
+            also=np.unique(source),
             evidence=[
                 Evidence(
                     "content-hash",

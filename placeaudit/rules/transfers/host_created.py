@@ -97,6 +97,15 @@ def _born_for_upload(facts: Facts, rows: Rows) -> Rows:
     return np.asarray(mine[good & (uploads[birth] == 1)])
 
 
+def _making_s(facts: Facts, rows: Rows) -> float:
+    """Seconds from the factory calls to their uploads: what the host spends on making, at most."""
+    copies, births = facts.audit.copies, facts.audit.births
+    born = rows[copies.src_birth[rows] >= 0]
+    born = born[births.step[copies.src_birth[born]] == copies.step[born]]
+    since = copies.time_ns[born] - births.time_ns[copies.src_birth[born]]
+    return float(np.maximum(since, 0).sum()) / 1e9
+
+
 class HostCreated:
     """A tensor made by a host factory only to be uploaded.
 
@@ -175,6 +184,7 @@ class HostCreated:
             fix=_fix(origin, written),
             related=related,
             evidence=evidence,
+            host_s=_making_s(facts, rows),
         )
 
 

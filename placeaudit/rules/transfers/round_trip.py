@@ -152,6 +152,7 @@ class RoundTrip:
             ),
             fix=fix,
             related=related,
+            also=np.unique(sources),
             evidence=[
                 Evidence(
                     "content-hash",
