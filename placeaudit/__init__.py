@@ -10,7 +10,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from placeaudit.api import Run, allow, guard, load, simulate, step, trace
+    from placeaudit.api import (
+        Run,
+        allow,
+        assert_no_stray_copies,
+        guard,
+        load,
+        simulate,
+        step,
+        trace,
+    )
     from placeaudit.errors import PlaceauditError, StrayCopyError, TransferError
 
 __all__ = [
@@ -20,6 +29,7 @@ __all__ = [
     "TransferError",
     "__version__",
     "allow",
+    "assert_no_stray_copies",
     "guard",
     "load",
     "simulate",
@@ -35,6 +45,7 @@ _HOME = {
     "StrayCopyError": "placeaudit.errors",
     "TransferError": "placeaudit.errors",
     "allow": "placeaudit.api",
+    "assert_no_stray_copies": "placeaudit.api",
     "guard": "placeaudit.api",
     "load": "placeaudit.api",
     "simulate": "placeaudit.api",

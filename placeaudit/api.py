@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from placeaudit.report.base import Result
     from placeaudit.report.summary import Summary
     from placeaudit.simulate.spec import SimulationSpec
+    from placeaudit.testing.assertions import AssertNoStrayCopies
 
-__all__ = ["Run", "allow", "guard", "load", "simulate", "step", "trace"]
+__all__ = ["Run", "allow", "assert_no_stray_copies", "guard", "load", "simulate", "step", "trace"]
 
 
 class Run:
@@ -269,6 +270,33 @@ def allow(reason: str) -> Allow:
     from placeaudit.record.guard import Allow
 
     return Allow(reason)
+
+
+def assert_no_stray_copies(
+    allow: Sequence[str] = (),
+    max_copies: int | None = None,
+    max_bytes: int | None = None,
+) -> AssertNoStrayCopies:
+    """Fail where the ``with`` block or decorated function makes copies or waits it does not need.
+
+    Everything in the block counts as steady state where it has fewer than two steps.  Works inside
+    a running trace too, whose record stays whole.  Where there is no device, real or simulated, it
+    warns: nothing was observed.
+
+    Args:
+        allow: Rules (codes or names) whose findings do not count.
+        max_copies: Most copies between devices, needed ones included.
+        max_bytes: Most bytes that may cross, needed ones included.
+
+    Raises:
+        StrayCopyError: At the end of the block: a finding of severity warning or above, or more
+            transfers than the limit; with each line, its rule and its fix.  An exception of the
+            block's own passes untouched instead.
+        UsageError: A rule in ``allow`` is not known, or a limit is no number.
+    """
+    from placeaudit.testing.assertions import AssertNoStrayCopies, Limits
+
+    return AssertNoStrayCopies(Limits.of(allow, max_copies, max_bytes))
 
 
 def _tell_session(simulated: str) -> None:

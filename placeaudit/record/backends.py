@@ -46,6 +46,9 @@ class Source(Protocol):
     def mark_step(self) -> None:
         """The program says that a step ends."""
 
+    def settle(self) -> None:
+        """Hand out the rows that are held back."""
+
     def contexts(self) -> dict[str, int]:
         """Devices this process has initialised, with the bytes allocated there so far."""
         ...
@@ -104,6 +107,11 @@ class Backends:
         """The program says that a step ends."""
         for source in self._sources:
             source.mark_step()
+
+    def settle(self) -> None:
+        """Hand out the rows that are held back."""
+        for source in self._sources:
+            source.settle()
 
     def contexts(self) -> dict[str, int]:
         """Devices this process has initialised, with the bytes allocated there so far."""

@@ -87,6 +87,11 @@ class Session:
             self._set_role()
             self._writer.close(exit_code=exit_code, **ending)
 
+    def settle(self) -> None:
+        """Hand out what is held back and write everything: somebody is about to read."""
+        self._backends.settle()
+        self._writer.flush()
+
     def rearm(self) -> None:
         """Look for accelerators again, after a simulated device was installed."""
         self._backends.rearm()

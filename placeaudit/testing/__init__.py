@@ -1,0 +1,1 @@
+"""Stray copies as failing tests: assertions, and the pytest plugin."""
