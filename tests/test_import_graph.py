@@ -21,6 +21,7 @@ ALLOWED = {
     "config": {"errors"},
     "store": VOCABULARY,
     "simulate": VOCABULARY,
+    "inventory": VOCABULARY,
     "record": VOCABULARY | {"store", "simulate"},
     # The hardware model is plain data that times are computed from.
     "analyze": VOCABULARY | {"store", "simulate"},

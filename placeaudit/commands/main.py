@@ -16,6 +16,7 @@ COMMANDS = {
     "check": "Say what is wrong with a recorded run; the exit code is the verdict.",
     "report": "Write a recorded run as one self-contained HTML page.",
     "diff": "Say what changed between two recorded runs.",
+    "devices": "Say which devices are there and which would be used.",
     "explain": "Explain a rule, or list them all.",
 }
 
