@@ -45,11 +45,11 @@ class Settings:
         kept = [f for f in result.findings if not self.per_file.silences(f, cwd)]
         return replace(result, findings=tuple(kept))
 
-    def notices(self, results: Iterable[Result]) -> list[str]:
-        """What a reader of the results should know of the sources: changed, gone."""
+    def notices(self, results: Sequence[Result]) -> list[str]:
+        """What a reader of the results should know of the sources: changed, gone, wrong ignores."""
         from placeaudit.verdict.sources import source_changes
 
-        found = []
+        found = self._wrong_comments(results)
         for result in results:
             lines: defaultdict[str, set[int]] = defaultdict(set)
             for finding in result.findings:
@@ -59,16 +59,20 @@ class Settings:
             found.append(source_changes(result.audit.sources, lines).notice(names))
         return [notice for notice in dict.fromkeys(found) if notice]
 
-    def check_comments(self, results: Iterable[Result]) -> None:
+    def check_comments(self, results: Sequence[Result]) -> None:
         """Refuse ignoring comments that name no rule, or none that there is.
 
         Raises:
             UsageError: There is one; the message says where, and how many more there are.
         """
+        for wrong in self._wrong_comments(results):
+            raise UsageError(wrong)
+
+    def _wrong_comments(self, results: Sequence[Result]) -> list[str]:
+        """One line about all of them, if there are any."""
         wrong = list(dict.fromkeys(text for result in results for text in self._comments(result)))
-        if wrong:
-            more = f" (and {len(wrong) - 1} more like it)" if len(wrong) > 1 else ""
-            raise UsageError(f"{wrong[0]}{more}")
+        more = f" (and {len(wrong) - 1} more like it)" if len(wrong) > 1 else ""
+        return [f"{wrong[0]}{more}"] if wrong else []
 
     def _comments(self, result: Result) -> Iterable[str]:
         from placeaudit.rules.registry import find

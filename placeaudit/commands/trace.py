@@ -233,7 +233,8 @@ class _Ending:
         from placeaudit.report.base import announce, write
         from placeaudit.report.terminal import TerminalReporter
 
-        result = settle(own=self.own, found=self.configured).judge(self.run)
+        settings = settle(own=self.own, found=self.configured)
+        result = settings.judge(self.run)
         if not self.quiet:
             reporter = TerminalReporter.for_stream(
                 sys.stderr,
@@ -242,6 +243,8 @@ class _Ending:
                 notes=self.verbose,
             )
             sys.stderr.write(reporter.render([result]))
+            for notice in settings.notices([result]):
+                _warn(notice)
             sys.stderr.flush()
         if self.html is not None:
             from placeaudit.report.html import HtmlReporter

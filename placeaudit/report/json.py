@@ -15,6 +15,7 @@
             "waits", "blocked_s", "blocked_basis",
             "steps", "steps_how", "errors", "warnings", "infos"
           },
+          "known",                        findings left out because the baseline knows them
           "notes": [{"rule", "text", "file", "line"}]      what the record says of its own quality
         }
       ],
@@ -102,6 +103,7 @@ def run_object(result: Result) -> dict[str, Any]:
             "warnings": summary.warnings,
             "infos": summary.infos,
         },
+        "known": result.known,
         "notes": [
             {
                 "rule": note.rule,
