@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from placeaudit.simulate.torch_cuda.catalogue import Declaration
 
-__all__ = ["check_index", "current_index", "index_of", "limits", "make_mismatch"]
+__all__ = ["Operand", "check_index", "current_index", "index_of", "limits", "make_mismatch"]
 
 current_index: Callable[[], int] = torch._C._accelerator_getDeviceIndex
 
@@ -61,31 +61,42 @@ def _raise(text: str) -> NoReturn:
     raise RuntimeError(text)
 
 
-def _checked(method: str) -> Callable[[list[tuple[str, torch.Tensor]]], None]:
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A tensor argument of an operator."""
+
+    name: str
+    tensor: torch.Tensor
+    #: Written to: ``out=``, or the tensor of an in-place operator.
+    is_output: bool = False
+
+
+def _checked(method: str) -> Callable[[list[Operand]], None]:
     """``c10::impl::check_and_update_common_device`` as the generated wrappers call it."""
 
-    def check(tensors: list[tuple[str, torch.Tensor]]) -> None:
-        common = tensors[0][1].device
-        for name, tensor in tensors:
-            if tensor.device != common:
+    def check(operands: list[Operand]) -> None:
+        common = operands[0].tensor.device
+        for operand in operands:
+            if operand.tensor.device != common:
                 _raise(
-                    f"Expected all tensors to be on the same device, but got {name} is on "
-                    f"{tensor.device}, different from other tensors on {common} "
+                    f"Expected all tensors to be on the same device, but got {operand.name} is on "
+                    f"{operand.tensor.device}, different from other tensors on {common} "
                     f"(when checking argument in method {method})"
                 )
 
     return check
 
 
-def _iterated(tensors: list[tuple[str, torch.Tensor]]) -> None:
-    """``TensorIteratorBase::compute_types``: host scalars may join."""
-    common = None
-    for _, tensor in tensors:
-        device = tensor.device
-        if device.type == "cpu" and tensor.dim() == 0:
-            continue
-        if common is None:
-            common = device
+def _iterated(operands: list[Operand]) -> None:
+    """``TensorIteratorBase::compute_types``: one host scalar may join, to be read from only."""
+    devices = [operand.tensor.device for operand in operands]
+    common = next(device for device in devices if device.type != "cpu")
+    has_host_scalar = False
+    for operand, device in zip(operands, devices, strict=True):
+        if device.type == "cpu" and operand.tensor.dim() == 0 and not operand.is_output:
+            if has_host_scalar:
+                _raise("Trying to pass too many CPU scalars to non-CPU kernel!")
+            has_host_scalar = True
         elif device != common:
             _raise(
                 "Expected all tensors to be on the same device, but found at least two devices, "
@@ -93,26 +104,28 @@ def _iterated(tensors: list[tuple[str, torch.Tensor]]) -> None:
             )
 
 
-def _allowed(tensors: list[tuple[str, torch.Tensor]]) -> None:
-    del tensors
+def _allowed(operands: list[Operand]) -> None:
+    del operands
 
 
 #: Operators that PyTorch itself lets mix, or whose kernels here look at devices themselves.
 _FREE_PREFIXES = ("_foreach_", "_fused_", "_amp_", "index", "_index_put", "_unsafe_index")
 
 
-def make_mismatch(declaration: Declaration) -> Callable[[list[tuple[str, torch.Tensor]]], None]:
+def make_mismatch(declaration: Declaration) -> Callable[[list[Operand]], None]:
     """The check of one operator, for when its tensors are not all on one device.
 
-    It is called with every tensor argument as (name, tensor), returns where PyTorch allows the mix
-    and raises PyTorch's error where not.
+    It is called with every tensor argument, returns where PyTorch allows the mix and raises
+    PyTorch's error where not.
     """
     base, _, overload = declaration.name.partition(".")
     if declaration.is_device_checked:
-        # torchgen's names: structured kernels carry no overload, the others do.
+        # torchgen's names: structured kernels end with the overload, the others begin with it
+        # (NativeSignature and wrapper_kernel_sig in torchgen/dest/register_dispatch_key.py).
         function = f"{base}_out" if overload.endswith("out") else base
-        middle = "" if declaration.is_structured else f"{overload}_"
-        return _checked(f"wrapper_CUDA_{middle}{function}")
+        if declaration.is_structured:
+            return _checked(f"wrapper_CUDA_{function}" + (f"_{overload}" if overload else ""))
+        return _checked(f"wrapper_CUDA_{overload}_{function}")
     if base.startswith(_FREE_PREFIXES):
         return _allowed
     return _iterated

@@ -14,6 +14,7 @@ from placeaudit.simulate.torch_cuda.devices import index_of
 from placeaudit.simulate.torch_cuda.indexing import make_indexing
 from placeaudit.simulate.torch_cuda.kernels import generic_kernel, view_kernel
 from placeaudit.simulate.torch_cuda.layers import make_composites, make_layers
+from placeaudit.simulate.torch_cuda.reads import make_reads
 from placeaudit.simulate.torch_cuda.retag import ledgers, to_device
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Kernels:
     def _register(self, native: NativeDevice) -> None:
         aten = torch.library.Library("aten", "IMPL")
         self._libraries.append(aten)
-        special = _special_kernels()
+        special, reads = _special_kernels(), make_reads()
         declarations = read_declarations()
         for name, declaration in declarations.items():
             operator = _find(name)
@@ -105,7 +106,9 @@ class Kernels:
                 if _has_cpu_kernel(name):
                     aten.impl(name, view_kernel(operator), "CUDA")
             elif _has_cpu_kernel(name):
-                aten.impl(name, generic_kernel(operator, declaration), "CUDA")
+                kernel = generic_kernel(operator, declaration)
+                steps = reads.get(name)
+                aten.impl(name, kernel if steps is None else steps(kernel), "CUDA")
         for name, kernel in special.items():
             if _find(name) is not None:
                 aten.impl(name, kernel, "CUDA")

@@ -82,7 +82,9 @@ def _index_put_kernel(
     if not isinstance(values, Tensor):
         values = torch.scalar_tensor(values, dtype=target.dtype)
     if not target.is_cuda:
-        _refuse_host_target(target, indices, values)
+        values = _value_for_host(target, indices, values)
+        _index_put(target, indices, values, accumulate, unsafe)
+        return target
     if _fills_mask(indices, values, accumulate=accumulate):
         host: list[Tensor | None] = [i if i is None else to_host(i) for i in indices]
     else:
@@ -106,16 +108,18 @@ def _require_same_device(target: Tensor, values: Tensor) -> None:
         raise RuntimeError(message)
 
 
-def _refuse_host_target(target: Tensor, indices: Sequence[Tensor | None], values: Tensor) -> None:
+def _value_for_host(target: Tensor, indices: Sequence[Tensor | None], values: Tensor) -> Tensor:
+    """What a tensor on the host takes from a device: no indices, and one number, downloaded."""
     if any(index is not None and index.is_cuda for index in indices):
         message = (
             f"indices should be either on {target.device} or on the same device as the indexed "
             f"tensor ({target.device})"
         )
         raise RuntimeError(message)
+    if values.dim() == 0:
+        return values.to(target.device)
     _require_same_device(target, values)
-    message = f"expected all tensors on {target.device}, but values is on {values.device}"
-    raise RuntimeError(message)
+    return values
 
 
 def make_indexing() -> dict[str, Callable[..., Any]]:

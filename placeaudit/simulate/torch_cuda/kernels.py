@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from placeaudit.simulate.torch_cuda.devices import current_index, index_of, make_mismatch
+from placeaudit.simulate.torch_cuda.devices import (
+    Operand,
+    current_index,
+    index_of,
+    make_mismatch,
+)
 from placeaudit.simulate.torch_cuda.retag import to_device, to_host, to_plain_host
 
 if TYPE_CHECKING:
@@ -97,21 +102,22 @@ def _wrap(result: object, index: int) -> object:
     return result
 
 
-def _named_tensors(
+def _operands(
     operator: Any,
     args: tuple[object, ...],
     kwargs: dict[str, object],
-) -> list[tuple[str, Tensor]]:
+) -> list[Operand]:
     """Every tensor argument with its schema name, out arguments first as PyTorch checks them."""
     arguments = operator._schema.arguments
-    pairs = [(arguments[i].name, value) for i, value in enumerate(args)]
-    pairs = [*kwargs.items(), *pairs]
-    found: list[tuple[str, Tensor]] = []
-    for name, value in pairs:
-        if isinstance(value, Tensor):
-            found.append((name, value))
-        elif isinstance(value, (list, tuple)):
-            found.extend((name, item) for item in value if isinstance(item, Tensor))
+    pairs = [(arguments[i], value) for i, value in enumerate(args)]
+    by_name = {argument.name: argument for argument in arguments}
+    pairs = [*((by_name[name], value) for name, value in kwargs.items()), *pairs]
+    found: list[Operand] = []
+    for argument, value in pairs:
+        is_output = argument.alias_info is not None and argument.alias_info.is_write
+        items = value if isinstance(value, (list, tuple)) else (value,)
+        tensors = (item for item in items if isinstance(item, Tensor))
+        found.extend(Operand(argument.name, tensor, is_output=is_output) for tensor in tensors)
     return found
 
 
@@ -119,8 +125,11 @@ def _number_fixer(operator: Any) -> Callable[[list[Any]], None] | None:
     """Numbers that arrive where the schema wants a tensor become tensors of the common type.
 
     The dispatcher hands wrapped numbers to Python kernels as plain numbers; only some operators
-    take them back.
+    take them back, and those must: a number of its own computes in full precision (half * 1e5),
+    a tensor of the common type has overflowed before.
     """
+    if torch._C._should_allow_numbers_as_tensors(operator._schema.name.partition("::")[2]):
+        return None
     positions = [
         i
         for i, argument in enumerate(operator._schema.arguments)
@@ -196,7 +205,7 @@ class _Runner:
         operator: Any,
         call: Callable[..., Any],
         fix_numbers: Callable[[list[Any]], None] | None,
-        mismatch: Callable[[list[tuple[str, Tensor]]], None],
+        mismatch: Callable[[list[Operand]], None],
     ) -> None:
         self._operator = operator
         self._alias = to_host if _sees_lazy_bits(operator) else to_plain_host
@@ -248,9 +257,9 @@ class _Runner:
         return self._call(*host, **host_kwargs), index if index >= 0 else current_index()
 
     def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        tensors = _named_tensors(self._operator, args, kwargs)
-        if len({tensor.device for _, tensor in tensors}) > 1:
-            self._mismatch(tensors)
+        operands = _operands(self._operator, args, kwargs)
+        if len({operand.tensor.device for operand in operands}) > 1:
+            self._mismatch(operands)
 
 
 def _in_place_kernel(run: _Runner, source: int | str) -> Kernel:

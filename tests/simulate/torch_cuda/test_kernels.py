@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -50,6 +52,17 @@ def test_numbers_join_with_the_promotion_of_wrapped_numbers() -> None:
     assert (whole * 2.5).dtype == torch.float32
     assert torch.fmod(whole.half(), 1.5).dtype == torch.float16
     assert torch.where(whole > 1, whole, 0.5).tolist() == [0.5, 2, 3]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_numbers_keep_their_precision_beside_short_floats(dtype: torch.dtype) -> None:
+    """Rounded to half first, 1e5 would be infinite."""
+    host = torch.tensor([1e-3, 0.7, -3.3], dtype=dtype)
+    x = host.cuda()
+    assert (x * 1e5).tolist() == (host * 1e5).tolist()
+    assert (x.sum() * 1e5).item() == (host.sum() * 1e5).item()
+    assert (x / 0.3).tolist() == (host / 0.3).tolist()
+    assert x.mul_(0.1).tolist() == host.mul_(0.1).tolist()
 
 
 def test_out_of_the_wrong_size_is_resized() -> None:
@@ -123,6 +136,54 @@ class TestMixedDevices:
             "Input type (torch.FloatTensor) and weight type (torch.cuda.FloatTensor) "
             "should be the same"
         )
+
+    def test_the_device_comes_first_whichever_operand_is_on_it(self) -> None:
+        x, host = torch.ones(2, device="cuda"), torch.ones(2)
+        mixes: tuple[Callable[[], torch.Tensor], ...] = (
+            lambda: host + x,
+            lambda: host.add_(x),
+            lambda: torch.add(x, 1, out=host),
+            lambda: torch.where(host > 0, x, x),
+        )
+        for mix in mixes:
+            with pytest.raises(RuntimeError, match="two devices, cuda:0 and cpu!"):
+                mix()
+
+    def test_a_host_scalar_cannot_be_written_to(self) -> None:
+        total = torch.tensor(1.0)
+        with pytest.raises(RuntimeError, match="two devices, cuda:0 and cpu!"):
+            total += torch.tensor(2.0, device="cuda")
+        assert total.item() == 1
+
+    def test_only_one_host_scalar_may_join(self) -> None:
+        x, scalar = torch.ones(2, device="cuda"), torch.tensor(1.0)
+        with pytest.raises(RuntimeError, match="too many CPU scalars"):
+            torch.addcmul(x, scalar, scalar)
+        assert torch.where(x > 0, scalar, scalar).tolist() == [1, 1]
+
+    def test_structured_operators_name_their_overload(self) -> None:
+        x = torch.ones(3, device="cuda")
+        with pytest.raises(RuntimeError, match=r"got min is on cpu.*wrapper_CUDA_clamp_Tensor\)"):
+            x.clamp(min=torch.tensor(2.0))
+        with pytest.raises(RuntimeError, match=r"wrapper_CUDA_isin_Tensor_Tensor\)"):
+            torch.isin(x, torch.ones(1))
+
+    def test_masks_have_words_of_their_own(self) -> None:
+        with pytest.raises(RuntimeError) as caught:
+            torch.ones(2, device="cuda").masked_fill(torch.tensor([True, False]), 0)
+        assert str(caught.value) == (
+            "expected self and mask to be on the same device, "
+            "but got mask on cpu and self on cuda:0"
+        )
+
+    def test_the_host_takes_one_number_from_a_device(self) -> None:
+        number = torch.tensor(3.0, device="cuda")
+        host = torch.zeros(3)
+        host[torch.tensor([0, 1])] = number
+        assert host.tolist() == [3, 3, 0]
+        assert host.fill_(number).tolist() == [3, 3, 3]
+        with pytest.raises(RuntimeError, match="got values is on cuda:0"):
+            host[torch.tensor([0, 1])] = torch.ones(2, device="cuda")
 
     def test_a_host_scalar_may_join(self) -> None:
         x = torch.ones(2, device="cuda")
