@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from placeaudit.analyze.audit import Copies, Waits
 from placeaudit.analyze.callsite import CallSite
-from placeaudit.model import Certainty, Evidence, Finding, Severity
+from placeaudit.analyze.sites import module_path
+from placeaudit.model import Certainty, Evidence, Finding, Frame, Severity
 from placeaudit.rules.base import by_library, finding, library_name, plural, recurs
 from placeaudit.rules.facts import TINY_BYTES, Facts, Group
 
@@ -101,7 +102,9 @@ class DynamicShape:
         audit = facts.audit
         waits, copies = audit.waits, audit.copies
         causes = [i for i, text in enumerate(audit.strings) if text in _OPERATORS]
-        sized = (waits.copy < 0) & np.isin(waits.cause, causes)
+        # Printing a tensor looks for what is finite in it: that line is PA201's.
+        printing = [i for i, stack in enumerate(audit.stacks) if any(map(_prints, stack))]
+        sized = (waits.copy < 0) & np.isin(waits.cause, causes) & ~np.isin(waits.stack, printing)
         for group in facts.groups(waits, np.flatnonzero(sized)):
             cause = audit.text(int(waits.cause[group.rows[0]]))
             if recurs(facts, waits, group.rows):
@@ -140,6 +143,10 @@ class DynamicShape:
                 Evidence("operation", f"{operation} waited {plural(len(rows), 'time')}{also}")
             ],
         )
+
+
+def _prints(frame: Frame) -> bool:
+    return frame.package == "torch" and module_path(frame) == "torch/_tensor_str.py"
 
 
 def _fix(call: CallSite | None, operation: str) -> str:
