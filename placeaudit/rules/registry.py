@@ -14,6 +14,8 @@ from placeaudit.rules.estimate import bound_s
 from placeaudit.rules.facts import Facts
 from placeaudit.rules.pipeline.blocking_checkpoint import BlockingCheckpoint
 from placeaudit.rules.placement.module_moves import ModuleMoves
+from placeaudit.rules.placement.optimizer_state import OptimizerState
+from placeaudit.rules.placement.split_module import SplitModule
 from placeaudit.rules.quality.missing_mechanism import MissingMechanism
 from placeaudit.rules.quality.truncated_record import TruncatedRecord
 from placeaudit.rules.quality.unobserved_region import UnobservedRegion
@@ -52,6 +54,8 @@ RULES: Final[tuple[Rule, ...]] = (
     UnsafeDownload(),
     PinInLoop(),
     HostIndex(),
+    OptimizerState(),
+    SplitModule(),
     ModuleMoves(),
     BlockingCheckpoint(),
     TruncatedRecord(),

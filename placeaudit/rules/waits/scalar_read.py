@@ -86,7 +86,9 @@ class ScalarRead:
             use = use_of(call) if call else Use(UseKind.UNKNOWN)
             rows = group.rows
             if not (call is not None and _formats(call, use)):
-                rows = rows[small[rows]]
+                # A line that mostly brings whole tensors down reads no value, be one of them tiny.
+                mostly = 2 * int(small[rows].sum()) > len(rows)
+                rows = rows[small[rows]] if mostly else rows[:0]
             if len(rows) and copies.steady[rows].any():
                 found = Group(group.index, group.site, rows)
                 if not self._negligible(facts, found):

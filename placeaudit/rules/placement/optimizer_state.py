@@ -1,0 +1,86 @@
+"""PA301: optimizer state on another device than its parameter."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from placeaudit.model import Evidence, Finding, Severity, is_host
+from placeaudit.rules.base import plural, size_words
+from placeaudit.rules.facts import Facts
+from placeaudit.rules.placement.census import Placed, census, placed_finding
+
+__all__ = ["OptimizerState"]
+
+
+class OptimizerState:
+    """Optimizer state of more than one element on another device than its parameter.
+
+    What it does
+        Compares, after each optimizer step, where the state of every parameter lives with where
+        the parameter lives.  A state of one element on the host, as the step counter of Adam, is
+        right there.
+
+    Why it costs
+        The optimizer either fails or brings gradients or state across in every step, once for each
+        parameter.
+
+    Example:
+        ::
+
+            state["average"] = torch.zeros(parameter.shape)
+
+    Use instead
+        ::
+
+            state["average"] = torch.zeros_like(parameter)
+
+    When it is fine
+        Where state is offloaded on purpose, to save device memory: then silence the line.
+    """
+
+    code = "PA301"
+    name = "optimizer-state-off-device"
+    severity = Severity.WARNING
+
+    def check(self, facts: Facts) -> Iterable[Finding]:
+        """One finding for each optimizer, call of ``step()`` and pair of devices."""
+        groups: dict[tuple[str, int, str, str], list[Placed]] = defaultdict(list)
+        for placed in facts.once(census):
+            off = placed.expected and placed.device != placed.expected
+            if placed.kind == "optimizer-state" and off and placed.elements > 1:
+                key = placed.owner, placed.site, placed.device, placed.expected
+                groups[key].append(placed)
+        for (owner, _, device, expected), found in groups.items():
+            yield self._finding(facts, owner, device, expected, found)
+
+    def _finding(
+        self, facts: Facts, owner: str, device: str, expected: str, found: list[Placed]
+    ) -> Finding:
+        names = sorted({placed.name.rpartition(".")[2] for placed in found})
+        which = ", ".join(f"`{name}`" for name in names[:3])
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004
+        size = sum(max(0, placed.bytes) for placed in found)
+        parameters = {placed.name.rpartition(".")[0] for placed in found}
+        return placed_finding(
+            self,
+            facts,
+            found,
+            severity=Severity.WARNING,
+            message=(
+                f"{owner} keeps {which}{more} of {plural(len(parameters), 'parameter')} "
+                f"({size_words(size)}) on {device} although the parameters are on {expected}"
+            ),
+            fix=(
+                "create the state like its parameter, `torch.zeros_like(parameter)`, and move the "
+                "model to its device before the optimizer's first step"
+                if is_host(device)
+                else f"move the state to {expected} along with its parameters: load it again with "
+                "`optimizer.load_state_dict(optimizer.state_dict())`"
+            ),
+            evidence=[
+                Evidence(
+                    "census", f"{plural(len(found), 'state tensor')} off the parameter's device"
+                )
+            ],
+        )
