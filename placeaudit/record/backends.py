@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from placeaudit.errors import PlaceauditError
 from placeaudit.record.sites import Sites
+from placeaudit.record.window import DEFAULT, StepWindow
 from placeaudit.store.writer import RecordWriter
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ class Source(Protocol):
 
     def note_if_unused(self) -> None:
         """At the end of the run: note why nothing was seen, where nothing was."""
+
+    def before_fork(self) -> None:
+        """The process is about to fork."""
+
+    def after_fork_in_parent(self) -> None:
+        """It has."""
 
     def after_fork(self) -> None:
         """In a forked child: forget what belongs to the parent."""
@@ -61,10 +68,18 @@ class Source(Protocol):
 class Backends:
     """The sources of one session."""
 
-    def __init__(self, writer: RecordWriter, sites: Sites, *, is_child: bool = False) -> None:
+    def __init__(
+        self,
+        writer: RecordWriter,
+        sites: Sites,
+        *,
+        is_child: bool = False,
+        steps: StepWindow = DEFAULT,
+    ) -> None:
         self._writer = writer
         self._sites = sites
         self._is_child = is_child
+        self._steps = steps
         self._sources: list[Source] = []
         self._hook: ImportHook | None = None
 
@@ -92,6 +107,16 @@ class Backends:
         if not self._sources and not self._is_child:
             self._writer.note("PA903", "torch was never imported: there was nothing to record")
         self._sources.clear()
+
+    def before_fork(self) -> None:
+        """The process is about to fork."""
+        for source in self._sources:
+            source.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        """It has."""
+        for source in self._sources:
+            source.after_fork_in_parent()
 
     def after_fork(self) -> None:
         """In a forked child."""
@@ -126,7 +151,7 @@ class Backends:
             self._install_simulation()
             from placeaudit.record.torch.source import TorchSource
 
-            source = TorchSource(self._writer, self._sites)
+            source = TorchSource(self._writer, self._sites, self._steps)
             self._sources.append(source)
             source.arm()
         except Exception as error:  # noqa: BLE001  (the program runs on, unobserved, and we say so)

@@ -146,6 +146,13 @@ class StorageTable:
         known = self._numbers.get(address)
         return known if known is not None else self._add(tensor, address)
 
+    def reserve(self) -> int:
+        """A number for a storage that is known by its address only (the operation window)."""
+        with self._lock:
+            number = self._next
+            self._next += 1
+            return number
+
     def born(self, tensor: torch.Tensor, birth: Birth) -> None:
         """Remember the factory call that made ``tensor``."""
         number = self.number(tensor)

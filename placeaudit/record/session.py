@@ -12,6 +12,7 @@ from typing import Final
 from placeaudit.record import children
 from placeaudit.record.backends import Backends
 from placeaudit.record.sites import Sites
+from placeaudit.record.window import DEFAULT, StepWindow
 from placeaudit.store.writer import RecordWriter
 
 __all__ = ["Session", "current", "mark_step"]
@@ -31,7 +32,9 @@ class Session:
     >>> session.stop()
     """
 
-    def __init__(self, run: Path, *, role: str, own: Sequence[str]) -> None:
+    def __init__(
+        self, run: Path, *, role: str, own: Sequence[str], steps: StepWindow = DEFAULT
+    ) -> None:
         self.run: Final = run
         self._own = tuple(own)
         self._pid = os.getpid()
@@ -40,22 +43,30 @@ class Session:
         self._exit_code: int | None = None
         self._writer = RecordWriter(run, role=role)
         self._sites = Sites(self._writer)
-        self._backends = Backends(self._writer, self._sites, is_child=role != "main")
+        self._backends = Backends(self._writer, self._sites, is_child=role != "main", steps=steps)
         self._undo: list[Callable[[], None]] = []
 
     @classmethod
-    def start(cls, run: Path, *, role: str = "main", own: Sequence[str] = ()) -> Session:
+    def start(
+        cls,
+        run: Path,
+        *,
+        role: str = "main",
+        own: Sequence[str] = (),
+        steps: StepWindow = DEFAULT,
+    ) -> Session:
         """Begin to record into the run directory ``run`` (see ``create_run``).
 
         ``role`` is what this process is in the run; ``own`` names installed packages that count
-        as the user's.  The sources arm themselves once their framework is imported.
+        as the user's; ``steps`` are those of which every operation is recorded.  The sources arm
+        themselves once their framework is imported.
 
         Raises:
             OSError: the record cannot be written.
         """
         if _Running.session is not None:
             _Running.session.stop()
-        session = cls(run.absolute(), role=role, own=own)
+        session = cls(run.absolute(), role=role, own=own, steps=steps)
         if role == "main":
             session._writer.start()
         else:
@@ -102,11 +113,13 @@ class Session:
 
     def before_fork(self) -> None:
         """This process is about to fork."""
+        self._backends.before_fork()
         self._writer.before_fork()
 
     def after_fork_in_parent(self) -> None:
         """It has."""
         self._writer.after_fork_in_parent()
+        self._backends.after_fork_in_parent()
 
     def after_fork(self) -> None:
         """In a forked child: from here on this is another process with its own record."""

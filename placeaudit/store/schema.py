@@ -28,7 +28,9 @@ __all__ = ["TABLES", "VERSION", "Column", "Kind", "Table"]
 #: Written into ``meta.json``.  A reader refuses newer records and reads older ones.
 VERSION: Final = 1
 
-Kind = Literal["int8", "int16", "int32", "int64", "uint64", "bool", "string", "list<int32>"]
+Kind = Literal[
+    "int8", "int16", "int32", "int64", "uint64", "bool", "string", "list<int32>", "list<int64>"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,64 @@ TABLES: Final[dict[str, Table]] = {
                 ),
                 Column("identity", "int64", "", "of the owner, as spans.owner; -1 unknown"),
                 Column("stack", "int32", "stacks", "call whose hook took the census; -1 unknown"),
+            ),
+        ),
+        Table(
+            "operations",
+            "Every operation of the window (table windows): which storages it took "
+            "and made.  Composite operations stand as what they are made of.",
+            (
+                Column("time_ns", "int64", "ns", "perf_counter_ns at its start, within some µs"),
+                Column("duration_ns", "int64", "ns", "host time until it returned"),
+                Column("name", "int32", "strings", 'operator without "aten::", as "mm", "copy_"'),
+                Column("thread", "int64", "", "native thread identifier; negative: torch's own"),
+                Column("phase", "int8", "Phase", "backward, or other where the spans must tell"),
+                Column("sequence", "int64", "", "joins a forward with its backward; -1 none"),
+                Column(
+                    "kind",
+                    "int8",
+                    "",
+                    "0 computes; 1 only makes a view; 2 a copy between devices; 3 the memory left "
+                    "PyTorch (NumPy, DLPack, a pointer): what is done there is not known",
+                ),
+                Column("inputs", "list<int32>", "storages", "storage of each tensor it takes"),
+                Column("input_bytes", "list<int64>", "bytes", "of the tensor, not the storage"),
+                Column("input_device", "list<int32>", "strings", "as in copies"),
+                Column("input_dtype", "list<int32>", "strings", "as in copies"),
+                Column(
+                    "input_access",
+                    "list<int32>",
+                    "",
+                    "0 reads; 1 takes a view; 2 reads and writes; 3 writes without reading",
+                ),
+                Column("outputs", "list<int32>", "storages", "storages it made and left alive"),
+                Column("output_bytes", "list<int64>", "bytes", "of the storage"),
+                Column("output_device", "list<int32>", "strings", "-1 where no later use told"),
+                Column("output_dtype", "list<int32>", "strings", "-1 where no later use told"),
+                Column("copy_ns", "int64", "ns", "time_ns of its row in copies; -1 none"),
+            ),
+        ),
+        Table(
+            "storages",
+            "The storages that operations of the window took or made.",
+            (
+                Column("storage", "int64", "", "identity, as in copies"),
+                Column("same_as", "int64", "", "earlier storage of the same memory (NumPy); -1"),
+                Column("bytes", "int64", "bytes", "size where it was seen to be made, else -1"),
+                Column("born_ns", "int64", "ns", "perf_counter_ns; -1 before the window"),
+                Column("died_ns", "int64", "ns", "perf_counter_ns; -1 it outlived the window"),
+            ),
+        ),
+        Table(
+            "windows",
+            "When operations were collected: one row for a step, or for the first operations.",
+            (
+                Column("start_ns", "int64", "ns", "perf_counter_ns"),
+                Column("end_ns", "int64", "ns", "perf_counter_ns"),
+                Column("name", "int32", "strings", '"step 2" or "first operations"'),
+                Column("follows", "bool", "", "begins where the row before ended"),
+                Column("thread", "int64", "", "native thread identifier"),
+                Column("others", "int32", "", "other Python threads, whose operations are unseen"),
             ),
         ),
         Table(

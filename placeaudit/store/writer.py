@@ -156,6 +156,7 @@ def arrow_schema(table: Table) -> pa.Schema:
         "int8": pa.int8(), "int16": pa.int16(), "int32": pa.int32(), "int64": pa.int64(),
         "uint64": pa.uint64(), "bool": pa.bool_(), "string": pa.string(),
         "list<int32>": pa.list_(pa.int32()),
+        "list<int64>": pa.list_(pa.int64()),
     }  # fmt: skip
     return pa.schema([pa.field(c.name, types[c.kind], nullable=False) for c in table.columns])
 
@@ -174,6 +175,8 @@ class RecordWriter:
         #: Called before every flush, e.g. to hand over rows that are held back.
         self.before_flush: list[Callable[[], None]] = []
         self.role = role
+        #: What else ``meta.json`` says of the process once it has ended.
+        self.facts: dict[str, object] = {}
         self._begin()
 
     def _begin(self) -> None:
@@ -283,7 +286,7 @@ class RecordWriter:
                     # A process that did nothing but initialise a device has that to say.
                     self._make_folder()
                 if self._folder is not None:
-                    write_meta(self._folder, self._meta(ended=True, **meta))
+                    write_meta(self._folder, self._meta(ended=True, **self.facts, **meta))
             except OSError as error:
                 self._give_up(error)
         if thread is not None and thread is not threading.current_thread():

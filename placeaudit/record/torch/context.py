@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import CodeType, FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -19,6 +19,9 @@ from placeaudit.record.guard import Place, Scope
 from placeaudit.record.sites import Sites
 from placeaudit.store.schema import TABLES
 from placeaudit.store.writer import WAKE_ROWS, RecordWriter
+
+if TYPE_CHECKING:
+    from placeaudit.record.torch.operations import OperationWindow
 
 __all__ = [
     "BACKWARD_KEY", "DEPTH", "BackwardPass", "ThreadState", "TorchContext", "Where",
@@ -128,6 +131,8 @@ class TorchContext:
         self.engine_code: CodeType | None = None
         #: Modules moved so far: a census taken before may be out of date.
         self.moves = 0
+        #: The operation window while it has something to collect.
+        self.window: OperationWindow | None = None
         self._failed = False
         self._begin()
         writer.before_flush.append(lambda: self.held.expire(now_ns()))
@@ -189,6 +194,8 @@ class TorchContext:
     def mark_step(self) -> None:
         """The program says that a step ends here."""
         self.add_span("step", "step", -1, now_ns())
+        if self.window is not None:
+            self.window.step_ended("mark")
 
     def add_copy(self, row: tuple[object, ...]) -> None:
         """Append a row of ``copies``."""

@@ -184,6 +184,8 @@ class CopyRecorder:
             birth,
             *where,
         )
+        if context.window is not None:
+            context.window.copied(start, state.thread, src, dst)
         if unfinished:
             context.held.hold(self._held(dst, src, row, state, end))
         else:

@@ -79,6 +79,8 @@ class OptimizerSource:
             context.add_span("optimizer", name, context.owner(optimizer), known.start_ns)
             context.state().phase = known.phase
             self._state(optimizer, known)
+            if context.window is not None:
+                context.window.step_ended(context.owner(optimizer))
         except Exception as error:  # noqa: BLE001
             self._context.failed(error)
 

@@ -11,8 +11,10 @@ from placeaudit.record.sites import Sites
 from placeaudit.record.torch.context import TorchContext
 from placeaudit.record.torch.interception import INTERCEPTION, accelerator, unavailable
 from placeaudit.record.torch.modules import Census, ModuleSource
+from placeaudit.record.torch.operations import OperationWindow
 from placeaudit.record.torch.optimizers import OptimizerSource
 from placeaudit.record.torch.patches import Patches
+from placeaudit.record.window import DEFAULT, StepWindow
 from placeaudit.store.writer import RecordWriter
 
 __all__ = ["TorchSource"]
@@ -33,9 +35,11 @@ class _Recording:
 class TorchSource:
     """Recording in PyTorch: kernels, hooks and patches of one session."""
 
-    def __init__(self, writer: RecordWriter, sites: Sites) -> None:
+    def __init__(self, writer: RecordWriter, sites: Sites, steps: StepWindow = DEFAULT) -> None:
         self._writer = writer
         self._sites = sites
+        self._steps = steps
+        self._window: OperationWindow | None = None
         self._context: TorchContext | None = None
         self._census: Census | None = None
         self._armed: list[Any] = []
@@ -72,6 +76,9 @@ class TorchSource:
         for source in sources:
             self._armed.append(source)  # first: what arms halfway is undone too
             source.arm()
+        self._window = OperationWindow(context, self._steps)
+        self._armed.append(self._window)
+        self._window.arm()
 
     def disarm(self) -> None:
         """Undo everything; what was held back goes into the record."""
@@ -79,6 +86,8 @@ class TorchSource:
             source.disarm()
         if self._armed and self._context is not None:
             self._context.end()
+        if self._window is not None:
+            self._writer.facts["operations"] = self._window.covered()
         self._armed.clear()
 
     def note_if_unused(self) -> None:
@@ -92,8 +101,20 @@ class TorchSource:
             self._note(f"no accelerator: torch is built for {context.device_type}, but no such "
                        "device is there, and none is simulated")  # fmt: skip
 
+    def before_fork(self) -> None:
+        """The process is about to fork."""
+        if self._window is not None:
+            self._window.before_fork()
+
+    def after_fork_in_parent(self) -> None:
+        """It has."""
+        if self._window is not None:
+            self._window.after_fork_in_parent()
+
     def after_fork(self) -> None:
         """In a forked child."""
+        if self._window is not None:
+            self._window.after_fork()
         if self._context is not None:
             self._context.after_fork()
         if self._census is not None:

@@ -133,6 +133,8 @@ def _add_scalar(  # noqa: PLR0917  (called once a read: keywords would cost)
 ) -> None:
     index = source.get_device()
     dtype = context.dtype(source.dtype)
+    if context.window is not None:
+        context.window.copied(start, state.thread, source, None)
     context.add_copy(
         (
             start,

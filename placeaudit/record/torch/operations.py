@@ -1,0 +1,499 @@
+"""The operation window: every operation's tensors over a few steps, collected by the profiler.
+
+PyTorch's own collection runs in C++; it is switched on at one step boundary and off at a later one,
+a step at a time, so that no more than one step's events are held.  The trees it leaves are turned
+into rows by the thread that flushes the record (:mod:`placeaudit.record.torch.optree`).
+
+There is one profiler in a thread.  Where the program starts its own, ours ends first.  Ours runs in
+the main thread and the threads that work on its backward; what other threads read meanwhile cannot
+be seen, so their presence is recorded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch._C import _autograd
+from torch._C._profiler import (
+    ProfilerActivity,
+    ProfilerConfig,
+    ProfilerState,
+    RecordScope,
+    _ExperimentalConfig,
+)
+
+from placeaudit.record.clock import now_ns
+from placeaudit.record.torch.context import TorchContext
+from placeaudit.record.torch.optree import Chunk, TreeReader, WindowCopy
+from placeaudit.record.torch.patches import Patch
+from placeaudit.record.window import StepWindow
+
+__all__ = ["OperationWindow"]
+
+#: The first operations, where no step ends: no longer than this, nor more copies than that.
+OPENING_NS: Final = 500_000_000
+OPENING_COPIES: Final = 2_048
+#: The first operations wait so long for a step that makes them needless.
+OPENING_KEPT_NS: Final = 3_000_000_000
+#: A part of the window (one step) ends at the next copy after so long: it holds about 2.5 kB for
+#: each event.
+LONGEST_NS: Final = 10_000_000_000
+#: Events of one step above which the window does not go on to a further one.
+MOST_EVENTS: Final = 100_000
+#: Rows of ``operations`` from one process.
+MOST_ROWS: Final = 2_000_000
+#: Trees that wait to be converted; the next one is converted at once, by the program's thread.
+MOST_WAITING: Final = 8
+
+_CPU: Final = {ProfilerActivity.CPU}
+#: Operators and nodes of backward, no ranges of the program's own (``record_function``, which every
+#: optimizer's step is in): the end of a range that was open when one collection stopped and the
+#: next one started is written into memory that is gone.
+_SCOPES: Final = {RecordScope.FUNCTION, RecordScope.BACKWARD_FUNCTION}
+_ERROR: Final = 2
+#: Threads that run no operations of the program: ours, and what feeds queues.
+_HARMLESS_NAMES: Final = ("placeaudit-", "QueueFeederThread")
+#: Ways in which memory leaves PyTorch without any operation.
+_EXPORTS: Final = ("data_ptr", "untyped_storage", "_typed_storage", "__dlpack__")
+
+
+class OperationWindow:
+    """Starts and stops the collection from the step boundaries that recording knows."""
+
+    def __init__(self, context: TorchContext, steps: StepWindow) -> None:
+        self._context = context
+        self._steps = steps
+        self._lock = threading.RLock()
+        self._converting = threading.RLock()
+        self._chunk: Chunk | None = None
+        self._waiting: deque[Chunk] = deque()
+        self._reader = TreeReader(context, context.storages.reserve)
+        self._patches: list[Patch] = []
+        self._exports: list[Patch] = []
+        #: Steps that have ended; who ended them: "" nobody yet, "mark", or an optimizer's number.
+        self._ended = 0
+        self._by: object = ""
+        #: Nothing further is to be collected.
+        self._done = False
+        self._opening = True
+        self._copies = 0
+        self._taken = 0
+        self._seconds = 0.0
+        self._cut = ""
+        self._warned = False
+        self._user = False
+        self._resume = False
+        self._began = False
+        #: A copy has crossed between devices.
+        self._seen = False
+        #: The program's own log level while ours is set.
+        self._quiet: int | None = None
+
+    def arm(self) -> None:
+        """Be ready; where the first step belongs to the window, begin."""
+        self._watch_profiler()
+        self._context.window = self
+        self._context.writer.before_flush.append(self.convert)
+        if self._steps.first == 0:
+            self._start()
+
+    def disarm(self) -> None:
+        """End what runs and write what it found."""
+        with self._lock:
+            self._done = True
+            self._context.window = None
+            self._stop()
+            for patch in reversed(self._patches):
+                patch.undo()
+            self._patches.clear()
+            self.convert()
+            with contextlib.suppress(ValueError):
+                self._context.writer.before_flush.remove(self.convert)
+            self._reader.finish()
+
+    def covered(self) -> dict[str, object]:
+        """What the window covered, for ``meta.json``."""
+        opening = self._opening or not self._taken
+        return {
+            "asked": str(self._steps),
+            "chosen": self._steps.chosen,
+            "covered": "first operations" if opening else f"{self._taken} steps",
+            "seconds": round(self._seconds, 6),
+            "rows": self._reader.rows,
+            "cut": self._cut,
+        }
+
+    # --- what recording tells ------------------------------------------------------------------
+
+    def step_ended(self, owner: object) -> None:
+        """A step has ended, as the optimizer ``owner`` (or "mark") says."""
+        if self._done:
+            return
+        try:
+            with self._lock:
+                self._boundary(owner)
+            if len(self._waiting) > MOST_WAITING:
+                self.convert()
+        except Exception as error:  # noqa: BLE001  (our failure is not the program's)
+            self._give_up(error)
+
+    def copied(self, time_ns: int, thread: int, source: Any, target: Any) -> None:
+        """A copy crossed between devices: remember where its two sides lie."""
+        if self._done:
+            return
+        self._seen = True
+        try:
+            if self._chunk is None:
+                if not self._opening or self._copies:
+                    return
+                self._start()  # the first operations: from the first copy on
+            chunk = self._chunk
+            if chunk is None:
+                return
+            self._copies += 1
+            storages = self._context.storages
+            number = storages.number(target) if target is not None else -1
+            chunk.copies.append(
+                WindowCopy(
+                    time_ns, thread, _address(source), _address(target), storages.number(source),
+                    number,
+                )
+            )  # fmt: skip
+            if not _outside():
+                return
+            long = now_ns() - chunk.start_ns
+            if self._opening and (long > OPENING_NS or self._copies > OPENING_COPIES):
+                self._stop()
+            elif long > LONGEST_NS:
+                self._finish(f"a step took longer than {LONGEST_NS // 1_000_000_000} s")
+        except Exception as error:  # noqa: BLE001
+            self._give_up(error)
+
+    def before_fork(self) -> None:
+        """A child must not inherit a running profiler."""
+        with self._lock:
+            self._resume = self._chunk is not None
+            self._stop()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on where the fork interrupted."""
+        if self._resume and not self._done:
+            self._start()
+
+    def after_fork(self) -> None:
+        """In the child: nothing is collected there."""
+        self._lock = threading.RLock()
+        self._converting = threading.RLock()
+        self._done = True
+        self._context.window = None
+        self._waiting.clear()
+        self._chunk = None
+
+    # --- steps ---------------------------------------------------------------------------------
+
+    def _boundary(self, owner: object) -> None:
+        if owner == "mark" and self._by != "mark":
+            self._by, self._ended = "mark", 0
+        elif self._by == "":
+            self._by = owner
+        if owner != self._by or not _outside():
+            return
+        self._ended += 1
+        running = self._chunk is not None
+        if running:
+            # What came before the first boundary waits: it counts only if no window follows.
+            self._stop(f"step {self._ended - 1}")
+            if not self._opening:
+                self._taken += 1
+        if self._opening:
+            self._opening = False
+            self._taken = int(self._steps.first == 0)
+        if self._ended in self._steps:
+            if self._ended > self._steps.first and self._too_large():
+                self._finish("a step has too many operations")
+                return
+            self._start(follows=running and self._ended > self._steps.first)
+        elif self._steps.last is not None and self._ended >= self._steps.last:
+            self._finish("")
+
+    def _too_large(self) -> bool:
+        return self._reader.events > MOST_EVENTS or self._reader.rows > MOST_ROWS
+
+    def _finish(self, cut: str) -> None:
+        self._stop()
+        self._done = True
+        self._cut = cut
+
+    # --- the profiler --------------------------------------------------------------------------
+
+    def _start(self, *, follows: bool = False) -> None:
+        with self._lock:
+            if self._chunk is not None or self._done or not _outside():
+                return
+            if not (self._seen or self._steps.chosen):
+                return  # a process without copies, a loader's worker: nothing to explain
+            if self._user or _autograd._profiler_enabled():
+                self._wait_for_the_user()
+                return
+            with _silent_kineto():
+                config = _config()
+                _autograd._prepare_profiler(config, _CPU)
+                if not self._began:
+                    self._began = True
+                    _end_config_thread()
+                enable: Any = _autograd._enable_profiler  # its stub lacks the scopes
+                enable(config, _CPU, _SCOPES)
+            self._chunk = Chunk(
+                now_ns(), _clock_offset(), threading.get_native_id(), follows=follows
+            )
+            self._chunk.others = _other_threads()
+            self._quiet = _set_log_level(_ERROR)
+            self._watch_exports(self._chunk)
+
+    def _stop(self, label: str = "") -> None:
+        with self._lock:
+            chunk, self._chunk = self._chunk, None
+            if chunk is None:
+                return
+            chunk.end_ns = now_ns()
+            chunk.others = max(chunk.others, _other_threads())
+            if self._quiet is not None:
+                _set_log_level(self._quiet)
+            chunk.label = label or ("first operations" if self._opening else f"step {self._ended}")
+            for patch in reversed(self._exports):
+                patch.undo()
+            self._exports.clear()
+            if not _autograd._profiler_enabled():
+                return  # somebody took it over: what it saw is lost
+            chunk.result = _autograd._disable_profiler()
+            chunk.opening = self._opening
+            while not self._opening and self._waiting and self._waiting[0].opening:
+                self._waiting.popleft()
+            self._waiting.append(chunk)
+
+    def convert(self) -> None:
+        """Turn finished trees into rows."""
+        with self._converting:
+            while self._waiting and not self._early():
+                try:
+                    chunk = self._waiting.popleft()
+                except IndexError:  # the first operations, dropped
+                    return
+                try:
+                    self._reader.convert(chunk)
+                    self._seconds += (chunk.end_ns - chunk.start_ns) / 1e9
+                    context = self._context
+                    context.writer.rows("windows").append(
+                        (
+                            chunk.start_ns, chunk.end_ns, context.string(chunk.label),
+                            chunk.follows, chunk.thread, chunk.others,
+                        )
+                    )  # fmt: skip
+                except Exception as error:  # noqa: BLE001
+                    self._give_up(error)
+
+    def _early(self) -> bool:
+        """Whether the first operations may still be made needless by a window of steps."""
+        chunk = self._waiting[0]
+        young = now_ns() - chunk.end_ns < OPENING_KEPT_NS
+        return chunk.opening and young and not self._done and self._steps.first > 0
+
+    # --- others --------------------------------------------------------------------------------
+
+    def _watch_profiler(self) -> None:
+        """The program's own profiler goes first, whenever it starts."""
+        module: Any = torch.autograd.profiler
+
+        def make(starts: bool) -> Callable[[Any], Any]:
+            def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+                def call(*args: Any, **kwargs: Any) -> Any:
+                    if starts:
+                        self._step_aside()
+                    result = original(*args, **kwargs)
+                    self._user = starts
+                    return result
+
+                return call
+
+            return wrap
+
+        for name, starts in (
+            ("_prepare_profiler", True),
+            ("_enable_profiler", True),
+            ("_disable_profiler", False),
+        ):
+            if hasattr(module, name):
+                self._patches.append(Patch(module, name, make(starts)))
+
+    def _step_aside(self) -> None:
+        if self._chunk is None:
+            return
+        try:
+            self._stop()
+            self._note("the program started a profiler: the operation window ended there")
+            self._cut = "the program started a profiler"
+        except Exception as error:  # noqa: BLE001
+            self._give_up(error)
+
+    def _wait_for_the_user(self) -> None:
+        if self._opening:
+            return
+        self._note(
+            "the program's own profiler is running and there can be only one: the operation window "
+            "waits until it has ended"
+        )
+        if self._steps.last is not None:
+            # The window moves on with the steps it could not have.
+            self._steps = StepWindow(
+                self._steps.first + 1, self._steps.last + 1, self._steps.chosen
+            )
+
+    def _watch_exports(self, chunk: Chunk) -> None:
+        """Note when memory leaves PyTorch by a way that is no operation."""
+        for name in _EXPORTS:
+            self._exports.append(Patch(torch.Tensor, name, _exporting(chunk)))
+
+    def _note(self, text: str) -> None:
+        if not self._warned:
+            self._warned = True
+            self._context.writer.note("PA903", text)
+
+    def _give_up(self, error: BaseException) -> None:
+        self._done = True
+        with contextlib.suppress(Exception):
+            self._stop()
+        self._waiting.clear()
+        self._context.writer.note(
+            "PA903", f"the operation window failed and was given up: {error!r}"
+        )
+
+
+def _exporting(chunk: Chunk) -> Callable[[Any], Any]:
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        def export(self: Any, *args: Any, **kwargs: Any) -> Any:
+            caller = sys._getframe(1).f_globals.get("__name__", "")
+            if not caller.startswith("placeaudit."):
+                with contextlib.suppress(Exception):
+                    chunk.exports.append((now_ns(), _address(self)))
+            return original(self, *args, **kwargs)
+
+        export.__name__ = original.__name__
+        export.__qualname__ = original.__qualname__
+        export.__doc__ = original.__doc__
+        return export
+
+    return wrap
+
+
+def _clock_offset() -> int:
+    """Nanoseconds from the profiler's clock, the system's, to ours."""
+    best, offset = 1 << 62, 0
+    for _ in range(5):
+        before, wall, after = now_ns(), time.time_ns(), now_ns()
+        if after - before < best:
+            best, offset = after - before, (before + after) // 2 - wall
+    return offset
+
+
+def _address(tensor: Any) -> int:
+    """Where the tensor's storage lies."""
+    if tensor is None:
+        return 0
+    base: Any = torch._C.TensorBase
+    return int(base.untyped_storage(tensor).data_ptr())
+
+
+def _outside() -> bool:
+    """Whether the collection may start or stop: in the main thread, in no node of backward.
+
+    A node that is running has begun under the collection and ends after it.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    return main and torch._C._current_autograd_node() is None
+
+
+def _other_threads() -> int:
+    """How many Python threads may run operations that the collection does not see."""
+    count = 0
+    for thread in threading.enumerate():
+        target = getattr(getattr(thread, "_target", None), "__name__", "")
+        known = (
+            thread is threading.main_thread()
+            or isinstance(thread, threading._DummyThread)  # of PyTorch's engine
+            or thread.name.startswith(_HARMLESS_NAMES)
+            or type(thread).__name__ == "TMonitor"  # tqdm's
+            or target == "_pin_memory_loop"
+        )
+        count += not known
+    return count
+
+
+def _library(name: str) -> ctypes.CDLL:
+    suffix = "dylib" if sys.platform == "darwin" else "so"
+    return ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / f"lib{name}.{suffix}"))
+
+
+def _end_config_thread() -> None:
+    """End the thread in which Kineto waits for orders from a monitoring daemon.
+
+    A process that forks while that thread waits leaves a child that never ends: the destructor of
+    what it waits for, run at the child's exit, waits for a thread that is not there.
+    """
+    if "KINETO_USE_DAEMON" in os.environ:
+        return
+    library = _library("torch_cpu")
+    instance = library._ZN9libkineto12ConfigLoader8instanceEv
+    instance.restype = ctypes.c_void_p
+    library._ZN9libkineto12ConfigLoader10stopThreadEv(ctypes.c_void_p(instance()))
+
+
+def _set_log_level(level: int) -> int | None:
+    """Set the level of PyTorch's C++ log, and tell what it was; None where it cannot be set.
+
+    The CPU allocator logs a warning for every thousandth block that was allocated before the
+    collection and is freed inside it.
+    """
+    try:
+        flag = ctypes.c_int.in_dll(_library("c10"), "FLAGS_caffe2_log_level")
+    except (OSError, ValueError):
+        return None
+    before, flag.value = flag.value, level
+    return before
+
+
+def _config() -> ProfilerConfig:
+    return ProfilerConfig(
+        ProfilerState.KINETO,
+        True,  # shapes, and with them every tensor's storage
+        True,  # memory
+        False,
+        False,
+        False,
+        _ExperimentalConfig(capture_overload_names=True),
+        "",
+    )
+
+
+@contextlib.contextmanager
+def _silent_kineto() -> Iterator[None]:
+    """Kineto reads how much to say on stderr when it is first used."""
+    name = "KINETO_LOG_LEVEL"
+    before = os.environ.get(name)
+    os.environ[name] = "99"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
