@@ -22,7 +22,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,7 +75,7 @@ class Config:
     baseline: Path | None = None
     simulate: str = ""
     #: Where the pyproject.toml lies, or the working directory: patterns start from there.
-    root: Path = field(default_factory=Path.cwd)
+    root: Path = Path()
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -170,7 +170,7 @@ def load(start: Path | None = None, environment: Mapping[str, str] | None = None
         ConfigError: The file is no TOML, a key is not known (the nearest is named) or a value has
             the wrong type.
     """
-    here = Path.cwd() if start is None else start.absolute()
+    here = _here() if start is None else start.absolute()
     file, table = _find_table(here)
     root = file.parent if file is not None else here
     layers: list[Layer] = []
@@ -193,6 +193,13 @@ def load(start: Path | None = None, environment: Mapping[str, str] | None = None
         root=root,
         **{name: chosen[name] for name in names if name in chosen},
     )
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise ConfigError(f"the working directory is gone: {error.strerror}") from None
 
 
 def _layer(values: Mapping[str, Any], origin: str) -> Layer:

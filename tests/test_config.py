@@ -21,6 +21,15 @@ def test_nothing_configured(tmp_path: Path) -> None:
     assert (found.baseline, found.simulate, found.root) == (None, "", tmp_path)
 
 
+def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ConfigError, match="the working directory is gone"):
+        load()
+
+
 def test_every_key_of_the_file(tmp_path: Path) -> None:
     write(
         tmp_path,

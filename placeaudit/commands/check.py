@@ -43,8 +43,7 @@ _NAMED = 3
 @click.option(
     "--baseline",
     metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Leave out the findings that this file knows.",
+    help="Leave out the findings that this file knows; '' for none.",
 )
 @click.option(
     "--write-baseline",
@@ -66,7 +65,7 @@ def command(
     ignore: tuple[str, ...],
     extend_select: tuple[str, ...],
     per_file_ignores: tuple[str, ...],
-    baseline: Path | None,
+    baseline: str | None,
     write_baseline: Path | None,
     own: tuple[str, ...],
     force: bool,
@@ -94,9 +93,9 @@ def command(
     if write_baseline is not None:
         notices.append(_write_baseline(write_baseline, results, settings))
     else:
-        known = baseline or settings.config.baseline
-        if known is not None:
-            results, said = _without_known(known, results, settings)
+        known = settings.config.baseline if baseline is None else baseline
+        if known:
+            results, said = _without_known(Path(known), results, settings)
             notices += said
         _report(
             _reporter(

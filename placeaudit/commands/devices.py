@@ -85,7 +85,8 @@ def _lines(
         yield f"  NVIDIA driver {hardware.driver}{cuda}"
     visible = _visible(hardware, found)
     for gpu in hardware.gpus:
-        yield f"  {_gpu(gpu)}: {visible.get(gpu.index) or _hidden_by()}"
+        shown = "CUDA shows its MIG instances" if gpu.is_split else _hidden_by()
+        yield f"  {_gpu(gpu)}: {visible.get(gpu.index) or shown}"
     if not hardware.gpus:
         yield f"  no NVIDIA device: {hardware.reason or 'NVML knows of none'}"
     yield ""
@@ -119,7 +120,7 @@ def _gpu(gpu: Gpu) -> str:
         text += f"  {size(gpu.memory_bytes)}"
         if gpu.used_bytes:
             text += f" ({size(gpu.used_bytes)} in use)"
-    return f"{text}  {gpu.uuid}" + ("  split into MIG instances" if gpu.is_split else "")
+    return f"{text}  {gpu.uuid}"
 
 
 def _framework(framework: Framework) -> str:

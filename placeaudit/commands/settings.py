@@ -112,6 +112,9 @@ def settle(
     from placeaudit.rules.registry import codes
     from placeaudit.rules.selection import choose
 
+    for option, given in (("select", select), ("ignore", ignore), ("extend-select", extend_select)):
+        if given and not split(tuple(given)):
+            raise UsageError(f"--{option} names no rule; write, for one, --{option} PA201")
     found = found or config.load()
     line = config.Layer(
         select=split(tuple(select)) if select else None,

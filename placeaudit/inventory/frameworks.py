@@ -51,6 +51,8 @@ def torch(hardware: Hardware) -> Framework:
     except Exception as error:  # noqa: BLE001 - a broken installation is what this command is for
         return Framework("torch", version or "?", reason=f"it cannot be imported: {_line(error)}")
     version = str(module.__version__)
+    if not hasattr(module, "accelerator"):
+        return Framework("torch", version, reason="it is older than placeaudit reads: 2.10")
     kind, reason = _accelerator(module, hardware)
     if not kind:
         return Framework("torch", version, picked="cpu", reason=reason)

@@ -174,16 +174,18 @@ def compare(before: Result, after: Result, paths: ProjectPaths) -> Comparison:
     new, fixed = keys[1] - keys[0], keys[0] - keys[1]
     values = [_values(before), _values(after)]
     figures = {name: Figure(name, values[0].get(name), values[1].get(name)) for name in FIGURES}
-    figures["new_findings"] = Figure("new_findings", 0, sum(new.values()))
+    # Where one of the runs saw nothing, nobody can say what is new.
+    both = None not in {values[0]["findings"], values[1]["findings"]}
+    figures["new_findings"] = Figure("new_findings", 0, sum(new.values()) if both else None)
     return Comparison(before, after, figures, new, fixed, tuple(_notices(before, after)))
 
 
 def _values(result: Result) -> dict[str, float | None]:
     """The figures of one run; those that could not be observed are left out."""
     audit, summary = result.audit, result.summary
-    values: dict[str, float | None] = {"findings": summary.strays}
     if not observed(audit):
-        return values
+        return {"findings": None}
+    values: dict[str, float | None] = {"findings": summary.strays}
     copies, waits = audit.copies, audit.waits
     steps = len(audit.steps)
     # By code of the direction; the last entry is what -1 ("no copy made it") picks.

@@ -68,7 +68,7 @@ def column(found: Placed) -> int:
     finding = found.finding
     if finding.col < 0 or finding.line < 1:
         return 0
-    lines = found.result.audit.sources.get(finding.file, "").splitlines()
+    lines = found.result.audit.sources.get(finding.file, "").split("\n")
     if finding.line > len(lines):
         return finding.col + 1
     before = lines[finding.line - 1].encode()[: finding.col]

@@ -61,7 +61,14 @@ def stray_keys(
     The same place found in several records (ranks, several programs) counts once.
     """
     places = {
-        (key_of(finding, cwd, paths), finding.line, finding.end_line, finding.col)
+        # What stands nowhere in the source is told apart by what it says.
+        (
+            key_of(finding, cwd, paths),
+            finding.line,
+            finding.end_line,
+            finding.col,
+            "" if finding.file else finding.message,
+        )
         for cwd, findings in found
         for finding in findings
         if finding.is_stray

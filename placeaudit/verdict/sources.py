@@ -59,8 +59,8 @@ def source_changes(
         now = _read(Path(file))
         if now is None:
             gone.append(file)
-        elif now.splitlines() != recorded.splitlines():
-            changed[file] = _moved(recorded.splitlines(), now.splitlines(), lines[file])
+        elif _lines(now) != _lines(recorded):
+            changed[file] = _moved(_lines(recorded), _lines(now), lines[file])
     return SourceChanges(changed, tuple(gone), looked_at)
 
 
@@ -71,6 +71,11 @@ def _read(file: Path) -> str | None:
             return stream.read()
     except (OSError, SyntaxError, UnicodeDecodeError):
         return None
+
+
+def _lines(text: str) -> list[str]:
+    """The lines as Python counts them: a form feed ends none."""
+    return text.replace("\r\n", "\n").rstrip("\n").split("\n")
 
 
 def _moved(before: list[str], after: list[str], lines: Collection[int]) -> tuple[int, ...]:

@@ -56,6 +56,13 @@ def test_an_unknown_rule_is_one_line(placeaudit: Call, gold_record: Path) -> Non
     assert done.err.count("\n") == 1
 
 
+def test_an_option_without_a_rule_is_one_line(placeaudit: Call, gold_record: Path) -> None:
+    for option in ("--select", "--ignore", "--extend-select"):
+        done = placeaudit("check", gold_record, option, " ,")
+        assert done.code == 2
+        assert done.err.startswith(f"placeaudit: {option} names no rule")
+
+
 def test_output_file(placeaudit: Call, gold_record: Path) -> None:
     args = ("check", gold_record, "--output-format", "json", "--output-file", "found.json")
     done = placeaudit(*args)
@@ -200,8 +207,8 @@ def test_a_baseline_silences_what_it_knows(placeaudit: Call, gold_record: Path) 
     assert "Nothing new: 2 findings that the baseline knows left out." in done.out
     assert "placeaudit: 2 findings known to known.json left out\n" in done.err
     Path("pyproject.toml").write_text('[tool.placeaudit]\nbaseline = "known.json"\n')
-    Path("sub").mkdir()
     assert placeaudit("check", gold_record).code == 0
+    assert placeaudit("check", gold_record, "--baseline", "").code == 1
 
 
 def test_a_baseline_survives_shifted_lines(

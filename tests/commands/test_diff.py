@@ -142,6 +142,8 @@ def test_what_was_not_measured_is_not_compared(
     done = placeaudit("diff", gold_record, empty_record, "--fail-on=bytes")
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "cannot fail on bytes: it was not measured in" in done.err
+    for figure in ("findings", "new_findings"):
+        assert placeaudit("diff", gold_record, empty_record, "--fail-on", figure).code == 2
     real = make_record(gold_record.parent / "real", simulated="")
     done = placeaudit("diff", gold_record, real, "--fail-on=blocked_s:5%")
     assert done.code == 2

@@ -55,6 +55,13 @@ def test_torch_on_a_device(machine: Fake, fake_torch: Fake) -> None:
     assert [device.name for device in found.devices] == ["cuda:0", "cuda:1"]
 
 
+def test_an_old_torch_is_not_asked(machine: Fake) -> None:
+    machine(torch=SimpleNamespace(__version__="1.13", __spec__=None))
+    found = frameworks.torch(Hardware(()))
+    assert (found.version, found.picked) == ("1.13", "")
+    assert "older" in found.reason
+
+
 def test_why_torch_uses_the_host(
     machine: Fake, fake_torch: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,11 @@ def test_only_strays_count_and_each_place_once(make_finding: Make) -> None:
     assert stray_keys(runs, ProjectPaths()) == (Key("PA201", "a.py", "<module>"),) * 2
 
 
+def test_what_stands_nowhere_is_told_apart_by_what_it_says(make_finding: Make) -> None:
+    findings = [make_finding(file="", line=0, message=text) for text in ("a", "b", "b")]
+    assert len(stray_keys([("", findings)], ProjectPaths())) == 2
+
+
 def test_written_and_read(tmp_path: Path) -> None:
     file = tmp_path / "baseline.json"
     written = Baseline.of([B, A, A])

@@ -33,6 +33,13 @@ def test_a_change_below(tmp_path: Path) -> None:
     assert "no line of a finding moved" in notice
 
 
+def test_a_form_feed_is_no_line(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_text("\x0c\na\nnew\nb\n")
+    found = source_changes({str(file): "\x0c\na\nb\n"}, {str(file): [2, 3]})
+    assert found.changed == {str(file): (3,)}
+
+
 def test_files_that_are_gone(tmp_path: Path) -> None:
     here, gone = tmp_path / "a.py", str(tmp_path / "b.py")
     here.write_text(TEXT)
