@@ -13,6 +13,7 @@ from placeaudit.rules.base import Rule
 from placeaudit.rules.estimate import bound_s
 from placeaudit.rules.facts import Facts
 from placeaudit.rules.pipeline.blocking_checkpoint import BlockingCheckpoint
+from placeaudit.rules.placement.lost_placement import LostPlacement
 from placeaudit.rules.placement.module_moves import ModuleMoves
 from placeaudit.rules.placement.optimizer_state import OptimizerState
 from placeaudit.rules.placement.split_module import SplitModule
@@ -57,6 +58,7 @@ RULES: Final[tuple[Rule, ...]] = (
     OptimizerState(),
     SplitModule(),
     ModuleMoves(),
+    LostPlacement(),
     BlockingCheckpoint(),
     TruncatedRecord(),
     UnobservedRegion(),

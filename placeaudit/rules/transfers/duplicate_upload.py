@@ -102,7 +102,11 @@ class DuplicateUpload:
         copies = facts.audit.copies
         duplicates = facts.once(duplicate_uploads)
         least = 2 if len(facts.audit.steps) > 1 else 1
-        for group in facts.groups(copies, np.flatnonzero(duplicates.repeats)):
+        # Imported here: what PA307 explains is chosen among these very duplicates.
+        from placeaudit.rules.placement.lost_placement import lost_placements
+
+        mine = duplicates.repeats & ~facts.once(lost_placements)
+        for group in facts.groups(copies, np.flatnonzero(mine)):
             if int(copies.steady[group.rows].sum()) >= least:
                 yield self._finding(facts, group, duplicates)
 
