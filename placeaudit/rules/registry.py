@@ -17,6 +17,7 @@ from placeaudit.rules.placement.lost_placement import LostPlacement
 from placeaudit.rules.placement.module_moves import ModuleMoves
 from placeaudit.rules.placement.optimizer_state import OptimizerState
 from placeaudit.rules.placement.split_module import SplitModule
+from placeaudit.rules.placement.stray_context import StrayContext
 from placeaudit.rules.quality.missing_mechanism import MissingMechanism
 from placeaudit.rules.quality.truncated_record import TruncatedRecord
 from placeaudit.rules.quality.unobserved_region import UnobservedRegion
@@ -59,6 +60,7 @@ RULES: Final[tuple[Rule, ...]] = (
     SplitModule(),
     ModuleMoves(),
     LostPlacement(),
+    StrayContext(),
     BlockingCheckpoint(),
     TruncatedRecord(),
     UnobservedRegion(),

@@ -1,0 +1,21 @@
+"""The other device computes, though no copy and no module shows it."""
+
+# simulate: cuda:2
+import io
+
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+count = torch.cuda.device_count()
+home = f"cuda:{count - 1}" if count else "cpu"
+
+noise = torch.randn(64, 64, device="cuda:0" if count else "cpu")
+noise = noise @ noise
+model = nn.Linear(64, 10).to(home)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+for x in torch.randn(12, 32, 64, device=home):
+    loss = model(x).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
