@@ -18,7 +18,7 @@ from placeaudit.errors import UsageError
 if TYPE_CHECKING:
     from placeaudit.commands.settings import Settings
     from placeaudit.report.base import Reporter, Result
-    from placeaudit.verdict.baseline import Baseline, Comparison
+    from placeaudit.verdict.baseline import Baseline, BaselineMatch
 
 __all__ = ["command"]
 
@@ -155,7 +155,7 @@ def _reporter(
 # --- baseline -------------------------------------------------------------------------------------
 
 
-def _compare(baseline: Baseline, results: Sequence[Result], settings: Settings) -> Comparison:
+def _compare(baseline: Baseline, results: Sequence[Result], settings: Settings) -> BaselineMatch:
     from placeaudit.verdict.baseline import stray_keys
 
     found = [(result.audit.meta.cwd, result.findings) for result in results]
@@ -199,7 +199,7 @@ def _without_known(
     return left, notices
 
 
-def _listed(compared: Comparison) -> str:
+def _listed(compared: BaselineMatch) -> str:
     named = [str(key) for key in list(compared.gone)[:_NAMED]]
     more = len(compared.gone) - len(named)
     return ", ".join(named) + (f" and {more} more" if more else "")

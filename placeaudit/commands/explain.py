@@ -21,7 +21,7 @@ def command(*, rule: str | None) -> int:
         emit(f"{found.code} {found.name} ({found.severity})\n\n{inspect.getdoc(found)}\n")
         return 0
     width = max(len(known.name) for known in RULES)
-    for known in RULES:
+    for known in sorted(RULES, key=lambda rule: rule.code):
         summary = (inspect.getdoc(known) or "").partition("\n")[0]
         emit(f"{known.code}  {known.name:<{width}}  {known.severity:<7}  {summary}\n")
     return 0

@@ -29,7 +29,7 @@ from placeaudit.errors import BaselineError
 from placeaudit.model import Finding
 from placeaudit.verdict.paths import ProjectPaths
 
-__all__ = ["VERSION", "Baseline", "Comparison", "Key", "key_of", "stray_keys"]
+__all__ = ["VERSION", "Baseline", "BaselineMatch", "Key", "key_of", "stray_keys"]
 
 #: Raised when what an entry means changes; another version is refused.
 VERSION: Final = 1
@@ -77,7 +77,7 @@ def stray_keys(
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class BaselineMatch:
     """What a baseline says of the findings of today."""
 
     #: Keys whose findings are all known.
@@ -139,7 +139,7 @@ class Baseline:
             f'{{\n  "schema": "{_SCHEMA}",\n  "version": {VERSION},\n  "findings": {findings}\n}}\n'
         )
 
-    def compare(self, keys: Iterable[Key], *, rules: Collection[str]) -> Comparison:
+    def compare(self, keys: Iterable[Key], *, rules: Collection[str]) -> BaselineMatch:
         """Hold today's findings, one key a finding, against the baseline.
 
         ``rules`` are the codes that ran: what another rule found once is not gone.
@@ -150,7 +150,7 @@ class Baseline:
             for key, count in found.items()
             if count > self.counts.get(key, 0) > 0
         }
-        return Comparison(
+        return BaselineMatch(
             known=frozenset(k for k, count in found.items() if count <= self.counts.get(k, 0)),
             grown=grown,
             gone={
