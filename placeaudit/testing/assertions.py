@@ -79,6 +79,7 @@ def check(audit: Audit, limits: Limits, found: Sequence[Finding] | None = None) 
     Raises:
         StrayCopyError: It made stray copies or waits, or more transfers than it may.
     """
+    __tracebackhide__ = True  # pytest shows the sites, not this function
     copies, rows = audit.copies, transfers(audit)
     limited: list[str] = []
     but: list[str] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final
@@ -32,17 +32,18 @@ class _Lease:
         self._session: Session | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
-    def begin(self) -> tuple[Session, bool]:
-        """The session that records the block, and whether it is the temporary one."""
+    def begin(self, run: Path | None, argv: Sequence[str]) -> tuple[Session, bool]:
+        """The session that records the block, and whether it is this lease's."""
         with self._lock:
             running = current()
             if running is not None and running is not self._session:
                 return running, False
             if running is None:
                 self._users = 0  # somebody else's trace took the place of ours
-                self._folder = tempfile.TemporaryDirectory(prefix="placeaudit-")
-                run = Path(self._folder.name) / "run"
-                create_run(run, argv=sys.argv, simulated=_simulated())
+                if run is None:
+                    self._folder = tempfile.TemporaryDirectory(prefix="placeaudit-")
+                    run = Path(self._folder.name) / "run"
+                create_run(run, argv=argv, simulated=_simulated())
                 self._session = running = Session.start(run)
             self._users += 1
             return running, True
@@ -69,10 +70,14 @@ class Block:
 
     A trace that is running is not disturbed: the block reads its own part of that record.
     Otherwise a temporary one is made, which blocks of other threads share.
+
+    Args:
+        run: Keep the record there, where it is made for this block.
+        argv: What the record says that it is of.
     """
 
-    def __init__(self) -> None:
-        self._session, self._leased = _LEASE.begin()
+    def __init__(self, run: Path | None = None, argv: Sequence[str] | None = None) -> None:
+        self._session, self._leased = _LEASE.begin(run, sys.argv if argv is None else argv)
         self._start_ns = perf_counter_ns()
 
     def end(self) -> RunRecord:
