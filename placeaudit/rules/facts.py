@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, TypeVar, cast
@@ -16,6 +16,7 @@ from placeaudit.analyze.callsite import CallSite, call_site
 from placeaudit.analyze.source import Sources
 from placeaudit.analyze.state import Moves, module_moves, reads_state
 from placeaudit.model import HashKind, Phase, Site
+from placeaudit.verdict.suppressions import Suppressions
 
 __all__ = ["Facts", "Group", "Recurrence", "Rows", "codes", "constant_hashes", "previous_same"]
 
@@ -135,8 +136,12 @@ def previous_same(code: Ints) -> Ints:
 class Facts:
     """An audit with what rules derive from it, each computed once."""
 
-    def __init__(self, audit: Audit) -> None:
+    def __init__(self, audit: Audit, *, judged: Collection[str] = ()) -> None:
         self.audit = audit
+        #: Codes of the rules that are asked in this run.
+        self.judged = frozenset(judged)
+        #: Which comments have silenced what so far.
+        self.suppressions = Suppressions(audit.sources)
         self.sources = Sources(audit.sources)
         self._known: dict[object, object] = {}
         self._calls: dict[int, CallSite | None] = {}

@@ -21,6 +21,7 @@ from placeaudit.rules.placement.stray_context import StrayContext
 from placeaudit.rules.quality.missing_mechanism import MissingMechanism
 from placeaudit.rules.quality.truncated_record import TruncatedRecord
 from placeaudit.rules.quality.unobserved_region import UnobservedRegion
+from placeaudit.rules.quality.unused_ignore import UnusedIgnore
 from placeaudit.rules.transfers.dataset_reupload import DatasetReupload
 from placeaudit.rules.transfers.duplicate_download import DuplicateDownload
 from placeaudit.rules.transfers.duplicate_upload import DuplicateUpload
@@ -36,7 +37,6 @@ from placeaudit.rules.waits.pageable_upload import PageableUpload
 from placeaudit.rules.waits.pin_in_loop import PinInLoop
 from placeaudit.rules.waits.scalar_read import ScalarRead
 from placeaudit.rules.waits.unsafe_download import UnsafeDownload
-from placeaudit.verdict.suppressions import Suppressions
 
 __all__ = ["RULES", "codes", "find", "rank", "run_rules"]
 
@@ -65,6 +65,8 @@ RULES: Final[tuple[Rule, ...]] = (
     TruncatedRecord(),
     UnobservedRegion(),
     MissingMechanism(),
+    # Last: it asks what the others have left unsilenced.
+    UnusedIgnore(),
 )
 
 
@@ -132,13 +134,12 @@ def run_rules(
     """
     chosen = codes(select) if select else frozenset(rule.code for rule in RULES)
     chosen -= codes(ignore)
-    facts = Facts(audit)
-    suppressions = Suppressions(audit.sources)
+    facts = Facts(audit, judged=chosen)
     found = [
         finding
         for rule in RULES
         if rule.code in chosen
         for finding in rule.check(facts)
-        if not suppressions.silences(finding)
+        if not facts.suppressions.silences(finding)
     ]
     return tuple(sorted(found, key=rank))

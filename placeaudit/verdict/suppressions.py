@@ -6,11 +6,12 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from placeaudit.model import Finding
 
-__all__ = ["Suppressions", "ignores", "malformed"]
+__all__ = ["Suppressions", "Unused", "ignores", "malformed"]
 
 _COMMENT: Final = re.compile(r"#\s*placeaudit:\s*ignore\[([A-Za-z0-9_\-,\s]+)\]")
 
@@ -52,20 +53,49 @@ def _comments(text: str) -> Iterator[tuple[int, str]]:
         return
 
 
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """A code in an ignoring comment, in capitals, and where it stands."""
+
+    file: str
+    line: int
+    code: str
+
+
 class Suppressions:
     """The ignoring comments of a program's source, each file read once."""
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         self._sources = sources
         self._lines: dict[str, dict[int, frozenset[str]]] = {}
+        self._used: set[Unused] = set()
 
     def silences(self, finding: Finding) -> bool:
         """Whether a comment on one of the lines of the finding's expression names its rule."""
-        if finding.file not in self._lines:
-            self._lines[finding.file] = ignores(self._sources.get(finding.file, ""))
-        lines = self._lines[finding.file]
+        lines = self._of(finding.file)
         if not lines:
             return False
         last = max(finding.line, finding.end_line)
         names = {finding.rule.upper(), finding.name.upper()}
-        return any(lines.get(n, frozenset()) & names for n in range(finding.line, last + 1))
+        found = {
+            Unused(finding.file, line, code)
+            for line in range(finding.line, last + 1)
+            for code in lines.get(line, frozenset()) & names
+        }
+        self._used |= found
+        return bool(found)
+
+    def unused(self) -> list[Unused]:
+        """What has silenced nothing so far, by file and line."""
+        every = {
+            Unused(file, line, code)
+            for file in self._sources
+            for line, codes in self._of(file).items()
+            for code in codes
+        }
+        return sorted(every - self._used, key=lambda u: (u.file, u.line, u.code))
+
+    def _of(self, file: str) -> dict[int, frozenset[str]]:
+        if file not in self._lines:
+            self._lines[file] = ignores(self._sources.get(file, ""))
+        return self._lines[file]
