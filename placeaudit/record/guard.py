@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import threading
 from collections.abc import Callable
 from contextlib import ContextDecorator
@@ -112,13 +113,18 @@ class _Scopes:
     def change(self, scopes: int, guards: int) -> None:
         """So many more are in force."""
         with self.lock:
-            self.count += scopes
-            before, self.guards = self.guards, self.guards + guards
-            if not before and self.guards:
+            before, after = self.guards, self.guards + guards
+            if not before and after:
                 self.enforcer = self.enforcer or _enforcer()
                 self.enforcer.begin()
-            elif before and not self.guards and self.enforcer is not None:
+            elif before and not after and self.enforcer is not None:
                 self.enforcer.end()
+            self.guards = after
+            self.count += scopes
+
+    def after_fork(self) -> None:
+        """In a forked child: another thread may have held the lock."""
+        self.lock = threading.Lock()
 
     def keep(self) -> None:
         """An allowance reaches into a later backward pass: copies must look from now on."""
@@ -141,6 +147,7 @@ class Enforcer(Protocol):
 
 LOCAL: Final = _Local()
 SCOPES: Final = _Scopes()
+os.register_at_fork(after_in_child=SCOPES.after_fork)
 
 
 def _enforcer() -> Enforcer:

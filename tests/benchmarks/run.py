@@ -61,6 +61,21 @@ def _profiled() -> Iterator[None]:
         yield
 
 
+def _guarded(step: Step) -> Step:
+    """``step`` with a guard of its own, put in place and taken away each time."""
+
+    def guarded() -> torch.Tensor:
+        with _guard():
+            return step()
+
+    return guarded
+
+
+def _guard() -> contextlib.AbstractContextManager[None]:
+    """Looks at every copy and wait; nothing that the workloads do is refused."""
+    return placeaudit.guard(d2d="disallow")
+
+
 def _seconds(step: Step, repeats: int) -> float:
     """Wall seconds of ``repeats`` steps, after one that does not count."""
     step()
@@ -89,6 +104,8 @@ class Row:
     device: str
     step_ms: float = 0.0
     traced: Ratios = field(default_factory=Ratios)
+    guard: Ratios = field(default_factory=Ratios)
+    guard_each: Ratios = field(default_factory=Ratios)
     after: Ratios = field(default_factory=Ratios)
     profiled: Ratios = field(default_factory=Ratios)
     simulated: Ratios = field(default_factory=Ratios)
@@ -107,12 +124,17 @@ def _measure(name: str, rounds: int, folder: Path) -> list[Row]:
             before = _seconds(step, repeats)
             with _traced(folder, count):
                 traced = _seconds(step, repeats)
+            with _guard():
+                guarded = _seconds(step, repeats)
+            guarded_each = _seconds(_guarded(step), repeats)
             after = _seconds(step, repeats)
             with _profiled():
                 profiled = _seconds(step, repeats)
             # Against the mean of before and after: a drift within the round cancels out.
             untraced = (before + after) / 2
             row.traced.values.append(traced / untraced)
+            row.guard.values.append(guarded / untraced)
+            row.guard_each.values.append(guarded_each / untraced)
             row.after.values.append(after / before)
             row.profiled.values.append(profiled / untraced)
             plain.append(untraced)
@@ -129,6 +151,8 @@ def _table(rows: list[Row]) -> list[str]:
         "tensors",
         "step, ms",
         "traced / untraced",
+        "guard / untraced",
+        "guard in each step / untraced",
         "torch.profiler / untraced",
         "after stop / before",
         "simulated / host",
@@ -137,7 +161,8 @@ def _table(rows: list[Row]) -> list[str]:
     for row in rows:
         simulated = str(row.simulated) if row.simulated.values else ""
         lines.append(
-            f"| {row.name} | {row.device} | {row.step_ms:.1f} | {row.traced} | {row.profiled} "
+            f"| {row.name} | {row.device} | {row.step_ms:.1f} | {row.traced} | {row.guard} "
+            f"| {row.guard_each} | {row.profiled} "
             f"| {row.after} | {simulated} |"
         )
     return lines
@@ -154,7 +179,8 @@ def _report(rows: list[Row], rounds: int) -> str:
         f"Written by `make bench` on {today}; {software}, {machine}, {threads}.",
         "",
         f"Medians of {rounds} rounds (quartiles in brackets); a ratio of 1.03 is 3 % slower.",
-        "*Traced* is the always-on recording with content hashes and call stacks. *Host*",
+        "*Traced* is the always-on recording with content hashes and call stacks. *Guard* is",
+        "`placeaudit.guard` alone, held over all steps, or entered and left in each one. *Host*",
         "tensors train on the CPU; *simulated* ones on simulated CUDA. torch.profiler records",
         "CPU activities with its defaults: it sees every operator but neither which copies",
         "cross devices in simulation nor where they come from; the two do different work.",
@@ -186,7 +212,15 @@ def main() -> None:
         for name in options.workloads:
             rows += _measure(name, options.rounds, _folder(folder, name))
             for row in rows[-2:]:
-                print(row.name, row.device, f"{row.step_ms:.1f} ms", "traced", row.traced)
+                print(
+                    row.name,
+                    row.device,
+                    f"{row.step_ms:.1f} ms",
+                    "traced",
+                    row.traced,
+                    "guard",
+                    row.guard,
+                )
     options.output.parent.mkdir(exist_ok=True)
     options.output.write_text(_report(rows, options.rounds), encoding="utf-8")
     print(f"wrote {options.output}")
