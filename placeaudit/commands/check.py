@@ -76,9 +76,11 @@ def command(
     """Say which copies and waits of each RUN could go.
 
     Exits with 0 where nothing of warning or above was found, with 1 where something was, with 2
-    where the command or a record makes no sense.
+    where the command or a record makes no sense, or where nothing could be observed: what was not
+    measured passes no gate.
     """
     from placeaudit.commands.settings import settle, tell
+    from placeaudit.report.summary import observed
 
     settings = settle(
         select=select,
@@ -109,8 +111,14 @@ def command(
     if not quiet:
         for notice in notices:
             tell(notice)
-    strays = sum(result.summary.strays for result in results)
-    return 1 if strays and not exit_zero and write_baseline is None else 0
+    if exit_zero or write_baseline is not None:
+        return 0
+    if any(result.summary.strays for result in results):
+        return 1
+    unknown = [result.audit.meta.path for result in results if not observed(result.audit)]
+    if unknown:
+        tell(f"{unknown[0]}: nothing could be observed, which passes no gate (--exit-zero does)")
+    return 2 if unknown else 0
 
 
 def _report(

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from placeaudit.store.writer import RecordWriter, create_run
+
 Call = Callable[..., Any]
 
 
@@ -340,3 +342,15 @@ def test_an_ignore_without_a_rule_is_refused(
     assert (done.code, done.out) == (2, "")
     assert message in done.err
     assert done.err.count("\n") == 1
+
+
+def test_what_was_not_observed_passes_no_gate(placeaudit: Call, tmp_path: Path) -> None:
+    run = tmp_path / "nothing"
+    create_run(run, argv=["train.py"])
+    writer = RecordWriter(run, flush_interval_s=3600)
+    writer.start()
+    writer.close(exit_code=0)
+    done = placeaudit("check", run)
+    assert done.code == 2
+    assert "nothing could be observed, which passes no gate" in done.err
+    assert placeaudit("check", run, "--exit-zero").code == 0
