@@ -16,6 +16,7 @@ from placeaudit.rules.pipeline.blocking_checkpoint import BlockingCheckpoint
 from placeaudit.rules.placement.lost_placement import LostPlacement
 from placeaudit.rules.placement.module_moves import ModuleMoves
 from placeaudit.rules.placement.optimizer_state import OptimizerState
+from placeaudit.rules.placement.redundant_move import RedundantMove
 from placeaudit.rules.placement.split_module import SplitModule
 from placeaudit.rules.placement.stray_context import StrayContext
 from placeaudit.rules.quality.missing_mechanism import MissingMechanism
@@ -59,6 +60,7 @@ RULES: Final[tuple[Rule, ...]] = (
     OptimizerState(),
     SplitModule(),
     ModuleMoves(),
+    RedundantMove(),
     LostPlacement(),
     StrayContext(),
     BlockingCheckpoint(),
