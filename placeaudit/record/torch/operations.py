@@ -33,9 +33,9 @@ from torch._C._profiler import (
 )
 
 from placeaudit.record.clock import now_ns
+from placeaudit.record.torch.calls import Patch
 from placeaudit.record.torch.context import TorchContext
 from placeaudit.record.torch.optree import Chunk, TreeReader, WindowCopy
-from placeaudit.record.torch.calls import Patch
 from placeaudit.record.window import StepWindow
 
 __all__ = ["OperationWindow"]
