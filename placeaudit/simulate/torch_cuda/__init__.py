@@ -24,10 +24,12 @@ from placeaudit.simulate.torch_cuda.native import (
     spare_forked_children,
 )
 from placeaudit.simulate.torch_cuda.patches import Patches, forget_initialization
+from placeaudit.simulate.torch_cuda.profiling import add_profiling
 from placeaudit.simulate.torch_cuda.runtime import add_runtime
 from placeaudit.simulate.torch_cuda.selftest import run_selftest
 from placeaudit.simulate.torch_cuda.storages import add_storages
 from placeaudit.simulate.torch_cuda.streams import add_streams
+from placeaudit.simulate.torch_cuda.tensor_types import add_tensor_types
 
 if TYPE_CHECKING:
     from placeaudit.simulate.spec import SimulationSpec
@@ -70,6 +72,8 @@ class Installation:
         add_streams(patches)
         add_runtime(patches, spec, self._ledger)
         add_storages(patches)
+        add_profiling(patches)
+        add_tensor_types(patches)
         # Compiled code would bypass the kernels: everything runs eagerly.
         disabled = os.environ.get("TORCHDYNAMO_DISABLE")
         os.environ["TORCHDYNAMO_DISABLE"] = "1"

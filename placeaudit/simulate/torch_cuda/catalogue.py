@@ -30,6 +30,9 @@ class Declaration:
     has_cuda: bool = False
     #: False where the declaration says ``device_check: NoCheck``.
     is_device_checked: bool = True
+    #: Nested tensors: one implementation for host and device, or one for the device alone.
+    is_nested_shared: bool = False
+    has_nested_cuda: bool = False
 
 
 def _yaml_path() -> Path:
@@ -41,9 +44,12 @@ def _yaml_path() -> Path:
 
 def _read_line(line: str, current: Declaration) -> None:
     if line.startswith("    "):
-        keys = _DISPATCH.match(line)
-        if keys and "CUDA" in keys["keys"].replace(" ", "").split(","):
-            current.has_cuda = True
+        match = _DISPATCH.match(line)
+        keys = match["keys"].replace(" ", "").split(",") if match else ()
+        current.has_cuda |= "CUDA" in keys
+        if "NestedTensorCUDA" in keys:
+            current.has_nested_cuda = True
+            current.is_nested_shared = "NestedTensorCPU" in keys
         return
     field = _FIELD.match(line)
     if field is None:
@@ -60,7 +66,7 @@ def _read_line(line: str, current: Declaration) -> None:
 
 
 def read_declarations() -> dict[str, Declaration]:
-    """Operators with a CUDA kernel of their own, by ``name`` or ``name.overload``.
+    """Operators with a CUDA kernel, dense or nested, by ``name`` or ``name.overload``.
 
     Raises:
         SimulationError: the declarations are missing or hold next to nothing.
@@ -76,7 +82,7 @@ def read_declarations() -> dict[str, Declaration]:
             found.append(Declaration(start["name"]))
         elif found and line.startswith("  "):
             _read_line(line, found[-1])
-    declarations = {item.name: item for item in found if item.has_cuda}
+    declarations = {item.name: item for item in found if item.has_cuda or item.has_nested_cuda}
     if "add.out" not in declarations or "mm" not in declarations:
         raise SimulationError("torch's operator declarations are of a layout unknown to us")
     return declarations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from placeaudit.simulate.torch_cuda.kernels import assign
+from placeaudit.simulate.torch_cuda.kernels import assign, restride
 from placeaudit.simulate.torch_cuda.retag import to_host
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _like(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 def _copy_kernel(target: Tensor, source: Any, non_blocking: bool = False) -> Tensor:
     if not isinstance(source, Tensor):  # a wrapped number arrives as a number
-        source = torch.scalar_tensor(source, dtype=target.dtype)
+        source = torch.scalar_tensor(source, dtype=target.dtype, device="cpu")
     crosses_host = target.is_cuda != source.is_cuda
     if crosses_host and target.numel() and not _crosses_as_is(target, source):
         _through_temporary(target, source, non_blocking=non_blocking)
@@ -96,11 +96,11 @@ def _resize_kernel(
 ) -> Tensor:
     """``resize_``: keep the elements that fit, in storage order, as PyTorch does."""
     old = to_host(tensor)
-    fresh = torch.empty(size, dtype=tensor.dtype)
+    fresh = torch.empty(size, dtype=tensor.dtype, device="cpu")
     if memory_format is not None and memory_format is not torch.preserve_format:
         fresh = fresh.contiguous(memory_format=memory_format)
     kept = min(old.numel(), fresh.numel())
-    if old.size() == fresh.size() and memory_format is None:
+    if (old.size() == fresh.size() and memory_format is None) or restride(tensor, fresh):
         return tensor
     if kept and old.is_contiguous():
         fresh.as_strided([kept], [1]).copy_(old.as_strided([kept], [1]))

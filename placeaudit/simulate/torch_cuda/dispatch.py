@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -14,6 +14,7 @@ from placeaudit.simulate.torch_cuda.devices import index_of
 from placeaudit.simulate.torch_cuda.indexing import make_indexing
 from placeaudit.simulate.torch_cuda.kernels import generic_kernel, view_kernel
 from placeaudit.simulate.torch_cuda.layers import make_composites, make_layers
+from placeaudit.simulate.torch_cuda.nested import make_nested, nested_kernel
 from placeaudit.simulate.torch_cuda.reads import make_reads
 from placeaudit.simulate.torch_cuda.retag import ledgers, to_device
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from placeaudit.simulate.torch_cuda.native import NativeDevice
 
 __all__ = ["Kernels"]
+
+_READS: Final = make_reads()
+_MAKERS: Final = make_nested()
 
 
 def _find(name: str) -> Any | None:  # torch has no public type for it
@@ -37,8 +41,8 @@ def _is_view(operator: Any) -> bool:
     return any(r.alias_info is not None and not r.alias_info.is_write for r in returns)
 
 
-def _has_cpu_kernel(name: str) -> bool:
-    return torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::{name}", "CPU")
+def _has_kernel(name: str, key: str) -> bool:
+    return torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::{name}", key)
 
 
 def _same_memory(tensor: torch.Tensor, other: torch.Tensor) -> bool:
@@ -82,6 +86,17 @@ def _special_kernels() -> dict[str, Callable[..., Any]]:
     }
 
 
+def _dense_kernel(name: str, operator: Any, declaration: Declaration) -> Callable[..., Any]:
+    """The kernel of an operator that nothing special is made for."""
+    if _is_view(operator) or name.startswith("set_"):
+        return view_kernel(operator)
+    if name in _MAKERS:
+        return _MAKERS[name](operator)
+    kernel = generic_kernel(operator, declaration)
+    steps = _READS.get(name)
+    return kernel if steps is None else steps(kernel)
+
+
 class Kernels:
     """The kernels of a simulated device; they stay until :meth:`remove`."""
 
@@ -96,19 +111,16 @@ class Kernels:
     def _register(self, native: NativeDevice) -> None:
         aten = torch.library.Library("aten", "IMPL")
         self._libraries.append(aten)
-        special, reads = _special_kernels(), make_reads()
+        special = _special_kernels()
         declarations = read_declarations()
         for name, declaration in declarations.items():
             operator = _find(name)
-            if operator is None or name in special:
+            if operator is None:
                 continue
-            if _is_view(operator) or name.startswith("set_"):
-                if _has_cpu_kernel(name):
-                    aten.impl(name, view_kernel(operator), "CUDA")
-            elif _has_cpu_kernel(name):
-                kernel = generic_kernel(operator, declaration)
-                steps = reads.get(name)
-                aten.impl(name, kernel if steps is None else steps(kernel), "CUDA")
+            if declaration.has_cuda and name not in special and _has_kernel(name, "CPU"):
+                aten.impl(name, _dense_kernel(name, operator, declaration), "CUDA")
+            if declaration.has_nested_cuda and _has_kernel(name, "NestedTensorCPU"):
+                aten.impl(name, nested_kernel(operator, declaration), "NestedTensorCUDA")
         for name, kernel in special.items():
             if _find(name) is not None:
                 aten.impl(name, kernel, "CUDA")

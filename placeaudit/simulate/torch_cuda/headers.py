@@ -15,7 +15,7 @@ from placeaudit.errors import SimulationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["hook_slots"]
+__all__ = ["hook_slots", "profiler_slots"]
 
 _BASE: Final = ("AcceleratorHooksInterface.h", "AcceleratorHooksInterface")
 _DERIVED: Final = ("CUDAHooksInterface.h", "CUDAHooksInterface")
@@ -53,6 +53,26 @@ def _declarations(body: str) -> list[tuple[str, bool]]:
     return found
 
 
+def _read_class(path: Path, name: str) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SimulationError(f"torch came without its header {path.name}: {error}") from error
+    return _class_body(_ROCM_ONLY.sub("", _COMMENT.sub("", text)), name)
+
+
+def profiler_slots(include: Path) -> int:
+    """How many slots the virtual table of ``ProfilerStubs`` has.
+
+    Raises:
+        SimulationError: the header is missing or not of the layout known.
+    """
+    body = _read_class(
+        include / "torch" / "csrc" / "profiler" / "stubs" / "base.h", "ProfilerStubs"
+    )
+    return len(_declarations(body)) + 1  # a virtual destructor takes two
+
+
 def hook_slots(include: Path) -> dict[str, int]:
     """Slot of every virtual function of ``CUDAHooksInterface``, by name.
 
@@ -65,12 +85,7 @@ def hook_slots(include: Path) -> dict[str, int]:
     slots: dict[str, int] = {}
     following = 0
     for file, name in (_BASE, _DERIVED):
-        path = include / "ATen" / "detail" / file
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise SimulationError(f"torch came without its header {path.name}: {error}") from error
-        body = _class_body(_ROCM_ONLY.sub("", _COMMENT.sub("", text)), name)
+        body = _read_class(include / "ATen" / "detail" / file, name)
         for function, is_new in _declarations(body):
             if function.startswith("~"):
                 if name == _BASE[1]:

@@ -80,7 +80,7 @@ def _index_put_kernel(
     unsafe: bool = False,
 ) -> Tensor:
     if not isinstance(values, Tensor):
-        values = torch.scalar_tensor(values, dtype=target.dtype)
+        values = torch.scalar_tensor(values, dtype=target.dtype, device="cpu")
     if not target.is_cuda:
         values = _value_for_host(target, indices, values)
         _index_put(target, indices, values, accumulate, unsafe)

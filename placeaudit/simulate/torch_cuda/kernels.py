@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Kernel = Callable[..., Any]
 
-__all__ = ["assign", "generic_kernel", "view_kernel"]
+__all__ = ["assign", "generic_kernel", "restride", "view_kernel"]
 
 Tensor = torch.Tensor
 _CPU_KEYS: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
@@ -34,8 +34,29 @@ _CPU: Final = torch.device("cpu")
 _NUMBERS: Final = (bool, int, float, complex)
 
 
+def restride(target: Tensor, like: Tensor) -> bool:
+    """Give ``target`` the size and strides of ``like`` in its own storage, where that is enough.
+
+    Args:
+        target: a device tensor.
+        like: a host tensor without gaps.
+    """
+    storage, offset = target.untyped_storage(), target.storage_offset()
+    if storage.nbytes() < (offset + like.numel()) * target.itemsize:
+        return False
+    _set_kernel.call_boxed(_CPU_KEYS, target, storage, offset, like.size(), like.stride())
+    return True
+
+
 def assign(target: Tensor, value: Tensor) -> Tensor:
-    """Make ``target`` share the memory of ``value``, a host tensor; returns ``target``."""
+    """Give ``target`` the size and elements of ``value``, a host tensor; returns ``target``.
+
+    Where its storage is large enough it keeps it, and whoever shares it sees the elements;
+    otherwise it shares the memory of ``value`` from now on.
+    """
+    if value.is_contiguous() and restride(target, value):
+        to_host(target).copy_(value)
+        return target
     fresh = to_device(value, target.get_device())
     _set_kernel.call_boxed(
         _CPU_KEYS,
@@ -143,7 +164,7 @@ def _number_fixer(operator: Any) -> Callable[[list[Any]], None] | None:
             if i < len(host) and type(host[i]) in _NUMBERS:
                 like = next((x for x in host if isinstance(x, Tensor)), None)
                 dtype = None if like is None else torch.result_type(like, host[i])
-                host[i] = torch.scalar_tensor(host[i], dtype=dtype)
+                host[i] = torch.scalar_tensor(host[i], dtype=dtype, device=_CPU)
 
     return fix
 
@@ -284,6 +305,11 @@ def _mixed_kernel(run: _Runner, sources: list[int | str | None]) -> Kernel:
     return kernel
 
 
+def _no_elements(like: Tensor) -> Tensor:
+    # Names the host: the program may have made the device its default.
+    return torch.empty(0, dtype=like.dtype, device=_CPU)
+
+
 def _out_kernel(run: _Runner, names: list[str]) -> Kernel:
     """``out=`` variants: PyTorch resizes a wrong-sized ``out``, which an alias cannot follow.
 
@@ -297,14 +323,14 @@ def _out_kernel(run: _Runner, names: list[str]) -> Kernel:
         for name, out in zip(names, outs, strict=True):
             if isinstance(out, Tensor) and out.is_cuda:
                 fits = out.numel() > 0
-                fresh[name] = to_host(out) if fits else torch.empty(0, dtype=out.dtype)
+                fresh[name] = to_host(out) if fits else _no_elements(out)
         try:
             run(args, {**kwargs, **fresh}, kwargs)
         except RuntimeError as error:
             if "resiz" not in str(error):
                 raise
             for name in fresh:
-                fresh[name] = torch.empty(0, dtype=kwargs[name].dtype)
+                fresh[name] = _no_elements(kwargs[name])
             run(args, {**kwargs, **fresh}, kwargs)
         for name, value in fresh.items():
             out = kwargs[name]

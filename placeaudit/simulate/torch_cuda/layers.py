@@ -162,7 +162,7 @@ def _attention_kernel(
         scale=scale,
     )
     index = query.get_device()
-    seed, offset = (torch.zeros((), dtype=torch.int64) for _ in range(2))
+    seed, offset = (torch.zeros((), dtype=torch.int64, device="cpu") for _ in range(2))
     return tuple(to_device(item, index) for item in (output, log_sumexp, seed, offset))
 
 

@@ -29,9 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "NativeCode",
     "NativeDevice",
+    "find_address",
+    "find_function",
     "keep_freed_memory",
+    "kept_for_ever",
     "memory",
+    "open_library",
     "repair_engine",
     "spare_forked_children",
 ]
@@ -60,7 +65,7 @@ memory: Final = (ctypes.c_uint64 * (1 << 44)).from_address(0)
 
 
 #: C++ keeps raw pointers to these objects; they live as long as the process.
-_KEPT_FOR_EVER: Final[list[object]] = []
+kept_for_ever: Final[list[object]] = []
 
 
 def _check_platform() -> None:
@@ -73,7 +78,8 @@ def _check_platform() -> None:
         raise SimulationError("simulated CUDA needs CPython")
 
 
-def _library(name: str) -> ctypes.CDLL:
+def open_library(name: str) -> ctypes.CDLL:
+    """One of torch's own libraries."""
     path = Path(torch.__file__).parent / "lib" / name
     try:
         return ctypes.CDLL(str(path))
@@ -81,7 +87,12 @@ def _library(name: str) -> ctypes.CDLL:
         raise SimulationError(f"cannot open torch's {name}: {error}") from error
 
 
-def _function(library: ctypes.CDLL, symbol: str) -> Any:  # a ctypes function
+def find_function(library: ctypes.CDLL, symbol: str) -> Any:  # a ctypes function
+    """An exported function that returns a pointer.
+
+    Raises:
+        SimulationError: this torch does not export it.
+    """
     try:
         function = getattr(library, symbol)
     except AttributeError as error:
@@ -92,11 +103,12 @@ def _function(library: ctypes.CDLL, symbol: str) -> Any:  # a ctypes function
     return function
 
 
-def _address(library: ctypes.CDLL, symbol: str) -> int:
-    return ctypes.cast(_function(library, symbol), ctypes.c_void_p).value or 0
+def find_address(library: ctypes.CDLL, symbol: str) -> int:
+    """Where an exported function is."""
+    return ctypes.cast(find_function(library, symbol), ctypes.c_void_p).value or 0
 
 
-class _NativeCode:
+class NativeCode:
     """A page of native functions that return constants or jump on; it is never freed."""
 
     def __init__(self) -> None:
@@ -119,6 +131,10 @@ class _NativeCode:
         """``movabs rax, cell; mov rax, [rax]; ret``."""
         address = ctypes.addressof(cell).to_bytes(8, "little")
         return self._add(b"\x48\xb8" + address + b"\x48\x8b\x00\xc3")
+
+    def answering(self) -> int:
+        """``mov eax, 1; xorps xmm0, xmm0; ret``: serves as yes, as 0.0 and as nothing."""
+        return self._add(b"\xb8\x01\x00\x00\x00\x0f\x57\xc0\xc3")
 
     def jump_to(self, target: int) -> int:
         """``movabs rax, target; jmp rax``."""
@@ -150,10 +166,10 @@ class NativeDevice:
         _check_platform()
         #: Read by native code, so that a later simulation may have another count.
         self._count = ctypes.c_uint64(count)
-        _KEPT_FOR_EVER.append(self._count)
+        kept_for_ever.append(self._count)
         self._undo: list[Callable[[], None]] = []
-        self._c10 = _library("libc10.so")
-        self._cpu = _library("libtorch_cpu.so")
+        self._c10 = open_library("libc10.so")
+        self._cpu = open_library("libtorch_cpu.so")
         try:
             self.pinned_allocator = self._make_pinned_allocator()
             self._allocator_word = self._find_allocator_word()
@@ -166,13 +182,13 @@ class NativeDevice:
     # --- page-locked memory ---------------------------------------------------------------
 
     def _cpu_allocator(self) -> int:
-        return int(_function(self._c10, _CPU_ALLOCATOR)())
+        return int(find_function(self._c10, _CPU_ALLOCATOR)())
 
     def _make_pinned_allocator(self) -> int:
         """A second object with the CPU allocator's virtual table (the class has no state)."""
         twin = (ctypes.c_uint64 * 4)()
         twin[0] = memory[self._cpu_allocator() >> 3]
-        _KEPT_FOR_EVER.append(twin)
+        kept_for_ever.append(twin)
         return ctypes.addressof(twin)
 
     def _find_allocator_word(self) -> int:
@@ -209,7 +225,7 @@ class NativeDevice:
 
     # --- hooks ----------------------------------------------------------------------------
 
-    def _answers(self, code: _NativeCode) -> dict[str, int]:
+    def _answers(self, code: NativeCode) -> dict[str, int]:
         true, nothing = code.returning(1), code.returning(0)
         count = code.reading(self._count)
         return {
@@ -223,9 +239,9 @@ class NativeDevice:
             "getNumGPUs": count,
             "getPinnedMemoryAllocator": code.returning(self.pinned_allocator),
             # Random numbers come from host generators, so that seeds give what a CPU run gives.
-            "getDefaultGenerator": code.jump_to(_address(self._cpu, _CPU_GENERATOR)),
+            "getDefaultGenerator": code.jump_to(find_address(self._cpu, _CPU_GENERATOR)),
             "getNewGenerator": code.with_argument(
-                _DEFAULT_SEED, _address(self._cpu, _NEW_CPU_GENERATOR)
+                _DEFAULT_SEED, find_address(self._cpu, _NEW_CPU_GENERATOR)
             ),
             # CUDA builds would call libraries that need a device.
             "hasCuDNN": nothing,
@@ -235,20 +251,20 @@ class NativeDevice:
 
     def _install_hooks(self) -> None:
         slots = hook_slots(Path(torch.__file__).parent / "include")
-        code = _NativeCode()
+        code = NativeCode()
         answers = self._answers(code)
         code.seal()
         missing = answers.keys() - slots.keys()
         if missing:
             raise SimulationError(f"torch's CUDA hooks lack {', '.join(sorted(missing))}")
-        hooks = int(_function(self._cpu, _HOOKS)())
+        hooks = int(find_function(self._cpu, _HOOKS)())
         before = memory[hooks >> 3]
         words = max(slots.values()) + 1
         table = (ctypes.c_uint64 * (words + _VTABLE_PREFIX))()
         ctypes.memmove(table, before - _VTABLE_PREFIX * _WORD, ctypes.sizeof(table))
         for name, function in answers.items():
             table[slots[name] + _VTABLE_PREFIX] = function
-        _KEPT_FOR_EVER.extend((code, table))
+        kept_for_ever.extend((code, table))
         ours = ctypes.addressof(table) + _VTABLE_PREFIX * _WORD
 
         self._hooks, self._hidden, self._shown = hooks, before, ours
@@ -275,9 +291,9 @@ def repair_engine() -> None:
 
     The engine starts its threads once, at the first backward, one for each device of that moment.
     """
-    cpu = _library("libtorch_cpu.so")
-    engine = ctypes.c_void_p(_function(cpu, _ENGINE)())
-    _function(cpu, _START_THREADS)(engine)
+    cpu = open_library("libtorch_cpu.so")
+    engine = ctypes.c_void_p(find_function(cpu, _ENGINE)())
+    find_function(cpu, _START_THREADS)(engine)
 
 
 def spare_forked_children() -> None:

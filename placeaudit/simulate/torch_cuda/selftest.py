@@ -35,8 +35,8 @@ def run_selftest(count: int) -> None:
         raise SimulationError("torch counts another number of devices than were simulated")
     last = count - 1
     with torch.inference_mode(mode=False), torch.random.fork_rng(devices=[]):
-        pinned = torch.ones(3).pin_memory()
-        if not pinned.is_pinned() or torch.ones(3).is_pinned():
+        pinned = torch.ones(3, device="cpu").pin_memory()
+        if not pinned.is_pinned() or torch.ones(3, device="cpu").is_pinned():
             raise SimulationError("page-locked memory cannot be told from pageable memory")
         try:
             _backward(last)

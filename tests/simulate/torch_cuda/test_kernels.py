@@ -86,6 +86,19 @@ def test_out_of_the_right_size_keeps_its_memory() -> None:
     assert out.tolist() == [2, 2, 2]
 
 
+def test_resizing_within_a_storage_keeps_it_shared() -> None:
+    base = torch.arange(6.0, device="cuda")
+    part = base[:2]
+    part.resize_(3)
+    assert part.tolist() == [0, 1, 2]
+    part.fill_(9)
+    assert base.tolist() == [9, 9, 9, 3, 4, 5]
+    out = base[:2]
+    with pytest.warns(UserWarning, match="resized"):
+        torch.add(torch.ones(4, device="cuda"), 1, out=out)
+    assert base.tolist() == [2, 2, 2, 2, 4, 5]
+
+
 def test_conjugates_and_negatives_are_carried() -> None:
     x = torch.tensor([1 + 2j, 3 - 1j], device="cuda")
     assert torch.dot(x.conj(), x).item() == torch.dot(x.cpu().conj(), x.cpu()).item()

@@ -150,3 +150,51 @@ def test_optimizers_agree_with_the_host(kind: Any, options: dict[str, bool]) -> 
             optimizer.step()
         found.append(parameter.detach().cpu())
     torch.testing.assert_close(found[1], found[0])
+
+
+def test_legacy_types_construct() -> None:
+    cuda: Any = torch.cuda  # the types are made in C++
+    x = cuda.FloatTensor([1, 2])
+    assert (x.device.type, x.dtype) == ("cuda", torch.float32)
+    assert torch.ones(2).type(cuda.HalfTensor).type() == "torch.cuda.HalfTensor"
+    assert cuda.LongTensor(2, 3).shape == (2, 3)
+    assert isinstance(x, cuda.FloatTensor)
+    assert not isinstance(x.cpu(), cuda.FloatTensor)
+
+
+@pytest.mark.filterwarnings("ignore:torch.set_default_tensor_type")
+def test_a_default_type_on_the_device_leaves_kernels_alone() -> None:
+    torch.set_default_tensor_type("torch.cuda.FloatTensor")
+    try:
+        x = torch.rand(3) + 1
+        assert x.is_cuda
+        assert repr(x).startswith("tensor([1.")
+        assert torch.add(x, 1, out=torch.empty(0)).shape == (3,)
+        assert torch.fmod(x, 0.5).is_cuda
+    finally:
+        torch.set_default_tensor_type(torch.FloatTensor)
+
+
+def test_a_default_device_leaves_kernels_alone() -> None:
+    with torch.device("cuda"):
+        x = torch.arange(3.0)
+        assert x.is_cuda
+        x[x > 0] = 5
+        x.resize_(4)[3] = 1
+        assert torch.maximum(x, torch.tensor(2.0, device="cpu")).tolist() == [2, 5, 5, 2]
+        assert torch.add(x, 1, out=torch.empty(0)).is_cuda
+
+
+@pytest.mark.parametrize("activities", [("CPU", "CUDA"), ("CUDA",)])
+def test_profiling_the_device_is_silent(
+    activities: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    kinds = torch.profiler.ProfilerActivity
+    x = torch.ones(3, device="cuda")
+    with torch.profiler.profile(activities=[getattr(kinds, name) for name in activities]) as run:
+        (x * 2).sum()
+    with torch.autograd.profiler.profile(use_device="cuda"):
+        (x * 2).sum()
+    run.key_averages().table()
+    assert kinds.CUDA in torch.profiler.supported_activities()
+    assert "Failed to record" not in capfd.readouterr().err
