@@ -233,7 +233,7 @@ def test_select_and_ignore_take_codes_names_and_prefixes() -> None:
     found = audit(b)
     assert run_rules(found, select=["PA1"]) == ()
     assert len(run_rules(found, select=["scalar-read"])) == 1
-    assert run_rules(found, ignore=["PA201"]) == ()
+    assert run_rules(found, ignore=["PA201", "PA3"]) == ()
     with pytest.raises(UsageError, match="PA201"):
         run_rules(found, select=["PA2011"])
 
