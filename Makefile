@@ -16,7 +16,7 @@ BIN := .venv/bin
 PURELIB := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-gpu lint format bench clean FORCE
+.PHONY: demo test test-gpu lint format bench bench-analysis clean FORCE
 .DELETE_ON_ERROR:
 
 demo: .venv/.test
@@ -43,6 +43,9 @@ format: .venv/.lint
 
 bench: .venv/.test
 	$(BIN)/python tests/benchmarks/run.py
+
+bench-analysis: .venv/.test
+	$(BIN)/python tests/benchmarks/analysis.py
 
 clean:
 	rm -rf .venv demo build dist .mypy_cache .pytest_cache .ruff_cache

@@ -1,14 +1,16 @@
 """The analysed run: what rules and reporters read.  Plain columns; nothing here touches disk.
 
-Events of all processes stand in one set of NumPy columns, ordered by time.  Text is interned once
-for the whole run: integer columns that name a device, dtype, operator or module index
-``Audit.strings``; -1 is "none".
+Events of all processes stand in one set of NumPy columns, ordered by time.  Integers are as narrow
+as the run allows (times, bytes and hashes are not): widen them before multiplying.  Text is
+interned once for the whole run: integer columns that name a device, dtype, operator or module
+index ``Audit.strings``; -1 is "none".
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -120,9 +122,11 @@ class Copies:
         return len(self.time_ns)
 
 
-@dataclass(frozen=True, slots=True)
 class Waits:
-    """Columns of every host wait, those that a copy makes included (``copy`` >= 0)."""
+    """Columns of every host wait, those that a copy makes included (``copy`` >= 0).
+
+    Most waits are those of copies: a column is put together when it is first asked for.
+    """
 
     time_ns: Ints
     host_ns: Ints
@@ -143,8 +147,47 @@ class Waits:
     #: Reason of the ``placeaudit.allow()`` it ran in, in ``Audit.strings``; -1 where in none.
     allowed: SmallInts
 
+    def __init__(
+        self,
+        own: Mapping[str, npt.NDArray[Any]],
+        copies: Copies,
+        made: SmallInts,
+        order: SmallInts,
+    ) -> None:
+        """``own`` are the columns of waits that no copy makes, ``made`` the copies that wait.
+
+        ``order`` sorts both, one after the other, by time.
+        """
+        self._own = own
+        self._copies = copies
+        self._made = made
+        self._order = order
+
+    def __getattr__(self, name: str) -> npt.NDArray[Any]:
+        if name.startswith("_") or name not in Waits.__annotations__:
+            raise AttributeError(name)
+        values = np.concatenate([self._own[name], self._of_copies(name)])[self._order]
+        setattr(self, name, values)
+        return values
+
+    def own(self, name: str) -> npt.NDArray[Any]:
+        """The column ``name`` of the waits that no copy makes."""
+        return self._own[name]
+
+    def _of_copies(self, name: str) -> npt.NDArray[Any]:
+        """The column ``name`` of the copies that wait."""
+        copies, made = self._copies, self._made
+        if name == "copy":
+            return made
+        if name == "device":
+            return np.where(
+                copies.direction[made] == H2D, copies.dst_device[made], copies.src_device[made]
+            )
+        column = copies.operation if name == "cause" else getattr(copies, name)
+        return np.asarray(column[made])
+
     def __len__(self) -> int:
-        return len(self.time_ns)
+        return len(self._order)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from placeaudit.analyze.audit import D2H, H2D, Bools, Ints
+from placeaudit.analyze.columns import parts
 from placeaudit.simulate.hardware import DEVICES, DeviceModel
+from placeaudit.store.narrow import narrowest
 
 __all__ = ["copies_blocked_ns", "device_model", "waits_blocked_ns"]
 
@@ -50,20 +52,20 @@ def copies_blocked_ns(
     if model is None:
         return np.where(waits, host_ns, 0)
     out = np.zeros(len(size), dtype=np.int64)
-    rows = np.flatnonzero(waits)
-    # One evaluation of the model per distinct (bytes, direction, pinned), packed into one integer.
-    packed = (size[rows] << 3) | (direction[rows].astype(np.int64) << 1) | pinned[rows]
-    keys, inverse = np.unique(packed, return_inverse=True)
-    cost = np.array(
-        [
-            round(_seconds(model, (key >> 1) & 3, key >> 3, bool(key & 1)) * 1e9)
-            for key in keys.tolist()
-        ],
-        dtype=np.int64,
-    )
-    if len(rows):
-        out[rows] = cost[inverse]
-    return out
+    for part in parts(len(size)):
+        # One evaluation of the model per distinct (bytes, direction, pinned), in one integer.
+        packed = (size[part] << 3) | (direction[part].astype(np.int64) << 1) | pinned[part]
+        keys, inverse = np.unique(packed, return_inverse=True)
+        cost = np.array(
+            [
+                round(_seconds(model, (key >> 1) & 3, key >> 3, bool(key & 1)) * 1e9)
+                for key in keys.tolist()
+            ],
+            dtype=np.int64,
+        )
+        out[part] = np.where(waits[part], cost[inverse], 0)
+    fits = narrowest(0, int(out.max(initial=0)))
+    return out.astype(fits, copy=False)
 
 
 def waits_blocked_ns(

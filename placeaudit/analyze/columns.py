@@ -7,18 +7,26 @@ memory is the result plus one column.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from placeaudit.analyze.audit import Ints
+from placeaudit.store.narrow import narrowest
 
-__all__ = ["Merged", "StringTable", "column", "look_up", "remap", "storage_offsets"]
+__all__ = [
+    "Merged", "StringTable", "column", "distinct", "gather", "look_up", "parts", "remap", "shifted",
+    "storage_offsets",
+]  # fmt: skip
 
 Array = npt.NDArray[Any]
+
+#: Rows that are worked on at a time where intermediate values are wider than their result.
+_PART: Final = 1 << 20
 
 
 def column(table: pa.Table, name: str) -> Array:
@@ -29,24 +37,47 @@ def column(table: pa.Table, name: str) -> Array:
     return np.asarray(values.combine_chunks().to_numpy(zero_copy_only=False))
 
 
+def distinct(values: Array) -> Array:
+    """The different values in ascending order; much faster than sorting where they are few."""
+    found = pc.unique(pa.array(np.ascontiguousarray(values)))
+    return np.asarray(np.sort(found.to_numpy(zero_copy_only=False)))
+
+
+def parts(length: int) -> Iterator[slice]:
+    """Slices that cover ``length`` rows, each short enough for wide intermediate values."""
+    return (slice(begin, begin + _PART) for begin in range(0, length, _PART))
+
+
+def gather(table: Array, ids: Array) -> Array:
+    """``table[ids]``, a part at a time: NumPy widens the ids for it."""
+    out = np.empty(len(ids), dtype=table.dtype)
+    for part in parts(len(ids)):
+        out[part] = table[ids[part]]
+    return out
+
+
 def remap(ids: Array, table: Array) -> Array:
     """``table[ids]`` with -1 kept (and ids that are out of the table made -1)."""
-    if not len(table):
-        return np.full(len(ids), -1, dtype=np.int32)
+    if not len(ids):
+        return np.zeros(0, dtype=table.dtype)
+    low, high = int(ids.min()), int(ids.max())
+    if not len(table) or high < 0:
+        return np.full(len(ids), -1, dtype=np.int8)
+    if low >= -1 and high < len(table):
+        if np.array_equal(table[: high + 1], np.arange(high + 1)):
+            return ids  # the first process's own ids are the run's
+        # One row more than the table: the one that -1 stands for.
+        return gather(np.append(table, table.dtype.type(-1)), ids)
     known = (ids >= 0) & (ids < len(table))
-    if known.all():
-        return np.asarray(table[ids])
-    out = np.full(len(ids), -1, dtype=table.dtype)
-    out[known] = table[ids[known]]
-    return out
+    return gather(np.append(table, table.dtype.type(-1)), np.where(known, ids, -1))
 
 
 def look_up(keys: tuple[Array, Array], known: tuple[Array, Array], values: Array) -> Array:
     """For each pair in ``keys`` (time, thread) the value of the same pair in ``known``, or -1."""
     time, thread = keys
+    if not len(values) or not len(time):
+        return np.full(len(time), -1, dtype=np.int8)
     out = np.full(len(time), -1, dtype=np.int32)
-    if not len(values) or not len(out):
-        return out
     order = np.argsort(known[0], kind="stable")
     times, threads, ordered = known[0][order], known[1][order], values[order]
     first = np.searchsorted(times, time)
@@ -72,9 +103,10 @@ class StringTable:
             self.texts.append(text)
         return found
 
-    def table(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
+    def table(self, texts: Sequence[str]) -> Array:
         """What maps one process's ids to the run's."""
-        return np.array([self.add(text) for text in texts], dtype=np.int32)
+        ids = [self.add(text) for text in texts]
+        return np.array(ids, dtype=narrowest(-1, max(ids, default=0)))
 
 
 class Merged:
@@ -99,7 +131,10 @@ class Merged:
         dtype: Any,
         change: Callable[[int, Array], Array] | None = None,
     ) -> Array:
-        """A column over all processes; ``change(process, values)`` maps it first."""
+        """A column over all processes; ``change(process, values)`` maps it first.
+
+        ``dtype`` says what kind of values it holds; integers may be narrower.
+        """
         parts = [column(table, name) for table in self._tables]
         if change is not None:
             parts = [change(process, values) for process, values in enumerate(parts)]
@@ -113,17 +148,37 @@ class Merged:
     def process(self) -> npt.NDArray[np.int16]:
         """Which process each row came from."""
         return self.derive(
-            np.int16, lambda process: np.full(self.lengths[process], process, dtype=np.int16)
+            np.int16,
+            lambda process: np.full(
+                self.lengths[process], process, dtype=narrowest(0, len(self.lengths))
+            ),
         )
 
     @staticmethod
     def _stack(parts: Sequence[Array], dtype: np.dtype[Any]) -> Array:
         if len(parts) == 1:
-            return parts[0].astype(dtype, copy=False)
-        return np.concatenate([np.zeros(0, dtype=dtype), *parts]).astype(dtype, copy=False)
+            return _as(parts[0], dtype)
+        return _as(np.concatenate(parts), dtype) if parts else np.zeros(0, dtype=dtype)
 
     def _sorted(self, values: Array) -> Array:
         return values if self._order is None else values[self._order]
+
+
+def shifted(ids: Array, offset: int) -> Array:
+    """``ids + offset`` with what is below 0 ("none") made -1."""
+    if not offset or not len(ids):
+        return ids
+    out: Array = ids.astype(narrowest(-1, int(ids.max()) + offset))
+    out[ids < 0] = -1
+    out[ids >= 0] += offset
+    return out
+
+
+def _as(values: Array, dtype: np.dtype[Any]) -> Array:
+    """``values`` as they are where they are of the same kind and no wider."""
+    if values.dtype.kind == dtype.kind and values.dtype.itemsize <= dtype.itemsize:
+        return values
+    return values.astype(dtype)
 
 
 def storage_offsets(tables: Sequence[tuple[Array, ...]]) -> list[int]:

@@ -36,12 +36,17 @@ from placeaudit.analyze.columns import (
     Merged,
     StringTable,
     column,
+    distinct,
+    gather,
     look_up,
+    parts,
     remap,
+    shifted,
     storage_offsets,
 )
 from placeaudit.analyze.sites import Place, locate
 from placeaudit.model import Frame, Phase, Site, is_host
+from placeaudit.store.narrow import narrowest
 from placeaudit.store.reader import ProcessRecord, RunRecord
 
 __all__ = ["analyze"]
@@ -156,7 +161,7 @@ class _Merge:
         return remap(ids, self._processes[process].strings)
 
     def _storage(self, process: int, ids: Array) -> Array:
-        return np.where(ids >= 0, ids + self._storages[process], -1)
+        return shifted(ids, self._storages[process])
 
     # --- where and when ------------------------------------------------------------------------
 
@@ -167,16 +172,19 @@ class _Merge:
 
         def sites(process: int) -> Array:
             stack, backward, _ = rows(process)
-            return self._processes[process].site[(backward >= 2).astype(np.int8), stack]  # noqa: PLR2004
+            known = self._processes[process].site
+            out = np.empty(len(stack), dtype=narrowest(-1, len(self.sites)))
+            for part in parts(len(out)):
+                out[part] = known[(backward[part] >= 2).astype(np.int8), stack[part]]  # noqa: PLR2004
+            return out
 
         def phases(process: int) -> Array:
             stack, _, phase = rows(process)
-            saves = self._processes[process].checkpoint[stack]
+            saves = gather(self._processes[process].checkpoint, stack)
             return np.where(saves, np.int8(Phase.CHECKPOINT), phase)
 
         def stacks(process: int) -> Array:
-            stack, _, _ = rows(process)
-            return np.where(stack >= 0, stack + self._first_stack[process], -1)
+            return shifted(rows(process)[0], self._first_stack[process])
 
         return {
             "site": merged.derive(np.int32, sites),
@@ -190,9 +198,11 @@ class _Merge:
 
     def _steps(self, time: Array, process: Array) -> npt.NDArray[np.int32]:
         """Steps of events; a process without steps of its own follows the main one by time."""
+        if len(self._bounds) == 1:
+            return steps_.steps_of(time, self._bounds[0])
         out = np.full(len(time), -1, dtype=np.int32)
         for index, bounds in enumerate(self._bounds):
-            mine = slice(None) if len(self._bounds) == 1 else np.flatnonzero(process == index)
+            mine = np.flatnonzero(process == index)
             out[mine] = steps_.steps_of(time[mine], bounds)
         return out
 
@@ -319,11 +329,14 @@ class _Merge:
     def _birth(self, process: int, ids: Array) -> Array:
         """Rows of ``Births``; none for what a Dataset, loader or collate function made."""
         births, rows, data = self._births[process]
+        out = np.full(len(ids), -1, dtype=np.int32)
         if not len(births):
-            return np.full(len(ids), -1, dtype=np.int32)
-        at = np.minimum(np.searchsorted(births, ids), len(births) - 1)
-        found = (births[at] == ids) & ~self._processes[process].data[data[at]]
-        return np.where(found, rows[at] + self._birth_offset(process), -1)
+            return out
+        born = np.flatnonzero(ids >= 0)
+        at = np.minimum(np.searchsorted(births, ids[born]), len(births) - 1)
+        found = (births[at] == ids[born]) & ~self._processes[process].data[data[at]]
+        out[born[found]] = rows[at[found]] + self._birth_offset(process)
+        return out
 
     def _birth_offset(self, process: int) -> int:
         return sum(p.tables["births"].num_rows for p in self._record.processes[:process])
@@ -331,7 +344,8 @@ class _Merge:
     def _direction(self, src: Array, dst: Array) -> npt.NDArray[np.int8]:
         hosts = np.array([is_host(text) for text in self.strings.texts], dtype=np.bool_)
         from_host, to_host = (remap(ids, hosts).astype(np.bool_) for ids in (src, dst))
-        return np.where(from_host, H2D, np.where(to_host, D2H, D2D)).astype(np.int8)
+        other = np.where(to_host, np.int8(D2H), np.int8(D2D))
+        return np.where(from_host, np.int8(H2D), other)
 
     def waits(self, copies: Copies) -> Waits:
         """Waits of their own and those that copies make, in order of time."""
@@ -340,32 +354,19 @@ class _Merge:
         self._judge(where, merged.time)
         cause = merged.take("cause", np.int32, self._text)
         host = merged.take("host_ns", np.int64)
-        blocked = waits_blocked_ns(self._model, cause, self.strings.texts, host)
-        made = np.flatnonzero(copies.waits)
-        device = np.where(copies.direction == H2D, copies.dst_device, copies.src_device)
+        made = np.flatnonzero(copies.waits).astype(np.int32)
         times = np.concatenate([merged.time, copies.time_ns[made]])
-        order = np.argsort(times, kind="stable")
-
-        def both(own: Array, of_copies: Array) -> Array:
-            joined = np.concatenate([own, of_copies[made].astype(own.dtype, copy=False)])
-            return np.asarray(joined[order])
-
-        return Waits(
-            time_ns=times[order],
-            host_ns=both(host, copies.host_ns),
-            blocked_ns=both(blocked, copies.blocked_ns),
-            cause=both(cause, copies.operation),
-            device=both(merged.take("device", np.int32, self._text), device),
-            copy=both(
-                np.full(len(merged), -1, dtype=np.int32),
-                np.arange(len(copies), dtype=np.int32),
-            ),
-            allowed=both(
-                merged.derive(np.int32, lambda process: self._allowed(process, "waits")),
-                copies.allowed,
-            ),
-            **{name: both(values, getattr(copies, name)) for name, values in where.items()},
-        )
+        own = {
+            "time_ns": merged.time,
+            "host_ns": host,
+            "blocked_ns": waits_blocked_ns(self._model, cause, self.strings.texts, host),
+            "cause": cause,
+            "device": merged.take("device", np.int32, self._text),
+            "copy": np.full(len(merged), -1, dtype=np.int8),
+            "allowed": merged.derive(np.int32, lambda process: self._allowed(process, "waits")),
+            **where,
+        }
+        return Waits(own, copies, made, np.argsort(times, kind="stable").astype(np.int32))
 
     def births(self) -> Births:
         """The births of all processes, process after process (``_birth`` counts on it)."""
@@ -492,7 +493,8 @@ class _Merge:
 
     def _devices(self, copies: Copies, waits: Waits) -> tuple[str, ...]:
         """Devices that appear in copies, waits or the census, or that a process names."""
-        ids = [np.unique(values) for values in (copies.src_device, copies.dst_device, waits.device)]
+        events = (copies.src_device, copies.dst_device, waits.own("device"))
+        ids = [distinct(values) for values in events]
         ids += [
             np.unique(self._text(i, column(p.tables["placements"], "device")))
             for i, p in enumerate(self._record.processes)
@@ -552,6 +554,7 @@ def _duration_s(main: Mapping[str, Any], copies: Copies, waits: Waits, spans: Sp
     start, end = main.get("anchor_perf_ns"), main.get("ended_perf_ns")
     if isinstance(start, int) and isinstance(end, int):
         return max(0, end - start) / 1e9
-    first = [int(t[0]) for t in (copies.time_ns, waits.time_ns, spans.start_ns) if len(t)]
-    last = [int(t.max()) for t in (copies.time_ns, waits.time_ns, spans.end_ns) if len(t)]
+    waited = waits.own("time_ns")
+    first = [int(t[0]) for t in (copies.time_ns, waited, spans.start_ns) if len(t)]
+    last = [int(t.max()) for t in (copies.time_ns, waited, spans.end_ns) if len(t)]
     return (max(last) - min(first)) / 1e9 if first else 0.0

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from placeaudit.analyze.audit import Bools, Ints, SmallInts, Steps
+from placeaudit.analyze.columns import parts
 
 __all__ = ["SpanTable", "StepBounds", "find_steps", "recurring", "steady_events", "steps_of"]
 
@@ -152,7 +153,10 @@ def steps_of(time_ns: Ints, bounds: StepBounds | None) -> SmallInts:
     """The step each time falls into; ``len(end_ns)`` after the last, -1 where there are none."""
     if bounds is None or not len(bounds.end_ns):
         return np.full(len(time_ns), -1, dtype=np.int32)
-    return np.searchsorted(bounds.end_ns, time_ns, side="left").astype(np.int32)
+    out = np.empty(len(time_ns), dtype=np.int32)
+    for part in parts(len(out)):
+        out[part] = np.searchsorted(bounds.end_ns, time_ns[part], side="left")
+    return out
 
 
 def steady_events(step: SmallInts, site: SmallInts, count: int) -> Bools:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from placeaudit.errors import RecordError, RecordVersionError
+from placeaudit.store.narrow import NARROWED, NarrowTable
 from placeaudit.store.schema import TABLES, VERSION, Table
 from placeaudit.store.writer import FORMAT, META, arrow_schema
 
@@ -21,7 +22,8 @@ __all__ = ["ProcessRecord", "RunRecord", "read_run"]
 class ProcessRecord:
     """What one process recorded.
 
-    ``tables`` has every table of the schema, empty where nothing was recorded.  ``truncated`` is
+    ``tables`` has every table of the schema, empty where nothing was recorded; integers of long
+    tables are as narrow as the run allows.  ``truncated`` is
     True where a stream was cut or the process did not end its record regularly.
     """
 
@@ -109,14 +111,15 @@ def _read_table(file: Path, table: Table) -> tuple[pa.Table, bool]:
     if not file.exists():
         return pa.Table.from_batches([], schema), False
     cut = not _ends_regularly(file)
+    narrow = NarrowTable(schema) if table.name in NARROWED else None
+    keep = narrow.add if narrow else batches.append
     with pa.OSFile(str(file), "rb") as source:
         try:
-            reader = pa.ipc.open_stream(source)
-            for batch in reader:
-                batches.append(_fit(batch, schema, file))  # noqa: PERF401  (keeps those before a cut)
+            for batch in pa.ipc.open_stream(source):
+                keep(_fit(batch, schema, file))
         except (pa.ArrowInvalid, OSError):
             cut = True
-    return pa.Table.from_batches(batches, schema), cut
+    return narrow.table() if narrow else pa.Table.from_batches(batches, schema), cut
 
 
 def _ends_regularly(file: Path) -> bool:
