@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from placeaudit.simulate.torch_cuda.retag import to_device, to_host
+from placeaudit.simulate.torch_cuda.retag import (
+    to_device,
+    to_host,
+    to_plain_device,
+    to_plain_host,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -194,11 +199,15 @@ def _attention_backward_kernel(
 # --- recurrent cells --------------------------------------------------------------------------
 
 
-def _gates(input_gates: Tensor, hidden_gates: Tensor, *biases: Tensor | None) -> Tensor:
-    total = to_host(input_gates) + to_host(hidden_gates)
-    for bias in biases:
-        if bias is not None:
-            total = total + to_host(bias)
+_sigmoid_backward: Final = _aten.sigmoid_backward.default._op
+_tanh_backward: Final = _aten.tanh_backward.default._op
+
+
+def _sum_into(total: Tensor, *others: Tensor | None) -> Tensor:
+    """Add what is given to ``total``, which is ours alone."""
+    for other in others:
+        if other is not None:
+            total.add_(to_plain_host(other))
     return total
 
 
@@ -210,14 +219,14 @@ def _lstm_kernel(
     hidden_bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """``_thnn_fused_lstm_cell``: new hidden and cell state, and the activations for backward."""
-    gates = _gates(input_gates, hidden_gates, input_bias, hidden_bias)
-    i, f, g, o = gates.chunk(4, 1)
-    i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
-    cy = f * to_host(cx) + i * g
-    hy = o * cy.tanh()
+    gates = to_plain_host(input_gates) + to_plain_host(hidden_gates)
+    _sum_into(gates, input_bias, hidden_bias)
+    i, f, g, o = gates.chunk(4, 1)  # from here on the workspace
+    i.sigmoid_(), f.sigmoid_(), g.tanh_(), o.sigmoid_()
+    cy = (f * to_plain_host(cx)).add_(i * g)
+    hy = cy.tanh().mul_(o)
     index = cx.get_device()
-    workspace = torch.cat((i, f, g, o), 1)
-    return to_device(hy, index), to_device(cy, index), to_device(workspace, index)
+    return to_plain_device(hy, index), to_plain_device(cy, index), to_plain_device(gates, index)
 
 
 def _lstm_backward_kernel(
@@ -230,24 +239,23 @@ def _lstm_backward_kernel(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     if grad_hy is None and grad_cy is None:
         return None, None, None
-    i, f, g, o = to_host(workspace).chunk(4, 1)
-    tanh_cy = to_host(cy).tanh()
-    d_hy = torch.zeros_like(tanh_cy) if grad_hy is None else to_host(grad_hy)
-    d_cy = d_hy * o * (1 - tanh_cy * tanh_cy)
-    if grad_cy is not None:
-        d_cy = d_cy + to_host(grad_cy)
+    gates = to_plain_host(workspace)
+    i, f, g, o = gates.chunk(4, 1)
+    tanh_cy = to_plain_host(cy).tanh()
+    d_hy = torch.zeros_like(tanh_cy) if grad_hy is None else to_plain_host(grad_hy)
+    d_cy = _sum_into(_tanh_backward(d_hy * o, tanh_cy), grad_cy)
+    d_both = torch.cat((d_cy * g, d_cy * to_plain_host(cx)), 1)
     d_gates = torch.cat(
         (
-            d_cy * g * i * (1 - i),
-            d_cy * to_host(cx) * f * (1 - f),
-            d_cy * i * (1 - g * g),
-            d_hy * tanh_cy * o * (1 - o),
+            _sigmoid_backward(d_both, gates[:, : d_both.size(1)]),
+            _tanh_backward(d_cy * i, g),
+            _sigmoid_backward(d_hy * tanh_cy, o),
         ),
         1,
     )
     index = cx.get_device()
-    bias = to_device(d_gates.sum(0), index) if has_bias else None
-    return to_device(d_gates, index), to_device(d_cy * f, index), bias
+    bias = to_plain_device(d_gates.sum(0), index) if has_bias else None
+    return to_plain_device(d_gates, index), to_plain_device(d_cy.mul_(f), index), bias
 
 
 def _gru_kernel(
@@ -258,21 +266,22 @@ def _gru_kernel(
     hidden_bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """``_thnn_fused_gru_cell``: new hidden state, and what backward needs."""
-    index = hx.get_device()
-    hidden_host = to_host(hx)
-    from_input = _gates_of(input_gates, input_bias).chunk(3, 1)
-    from_hidden = _gates_of(hidden_gates, hidden_bias).chunk(3, 1)
-    reset = (from_input[0] + from_hidden[0]).sigmoid()
-    update = (from_input[1] + from_hidden[1]).sigmoid()
-    new = (from_input[2] + reset * from_hidden[2]).tanh()
-    hy = new + update * (hidden_host - new)
-    workspace = torch.cat((reset, update, new, hidden_host, from_hidden[2]), 1)
-    return to_device(hy, index), to_device(workspace, index)
+    index, width = hx.get_device(), 2 * hx.size(1)
+    hidden = to_plain_host(hx)
+    from_input = _gates_of(input_gates, input_bias)
+    from_hidden = _gates_of(hidden_gates, hidden_bias)
+    both = (from_input[:, :width] + from_hidden[:, :width]).sigmoid_()
+    reset, update = both.chunk(2, 1)
+    candidate = from_hidden[:, width:]
+    new = (reset * candidate).add_(from_input[:, width:]).tanh_()
+    hy = (hidden - new).mul_(update).add_(new)
+    workspace = torch.cat((both, new, hidden, candidate), 1)
+    return to_plain_device(hy, index), to_plain_device(workspace, index)
 
 
 def _gates_of(gates: Tensor, bias: Tensor | None) -> Tensor:
-    host = to_host(gates)
-    return host if bias is None else host + to_host(bias)
+    host = to_plain_host(gates)
+    return host if bias is None else host + to_plain_host(bias)
 
 
 def _gru_backward_kernel(
@@ -280,17 +289,18 @@ def _gru_backward_kernel(
     workspace: Tensor,
     has_bias: bool,
 ) -> tuple[Tensor | None, ...]:
-    reset, update, new, hidden, from_hidden = to_host(workspace).chunk(5, 1)
-    grad = to_host(grad_hy)
-    d_new = grad * (1 - update) * (1 - new * new)
-    d_reset = d_new * from_hidden * reset * (1 - reset)
-    d_update = grad * (hidden - new) * update * (1 - update)
-    d_input = torch.cat((d_reset, d_update, d_new), 1)
-    d_hidden = torch.cat((d_reset, d_update, d_new * reset), 1)
+    kept = to_plain_host(workspace)
+    reset, update, new, hidden, candidate = kept.chunk(5, 1)
+    grad = to_plain_host(grad_hy)
+    d_new = _tanh_backward(grad * (1 - update), new)
+    d_both = torch.cat((d_new * candidate, (hidden - new).mul_(grad)), 1)
+    d_both = _sigmoid_backward(d_both, kept[:, : d_both.size(1)])
+    d_input = torch.cat((d_both, d_new), 1)
+    d_hidden = torch.cat((d_both, d_new * reset), 1)
     results: list[Tensor | None] = [d_input, d_hidden, grad * update]
     results += [d_input.sum(0), d_hidden.sum(0)] if has_bias else [None, None]
     index = grad_hy.get_device()
-    return tuple(None if item is None else to_device(item, index) for item in results)
+    return tuple(None if item is None else to_plain_device(item, index) for item in results)
 
 
 def _never(*args: object, **kwargs: object) -> bool:

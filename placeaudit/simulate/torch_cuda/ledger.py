@@ -69,11 +69,12 @@ class Ledger:
             torch.OutOfMemoryError: the device would not have that much memory.
         """
         storage = tensor.untyped_storage()
-        size = (storage.nbytes() + _BLOCK - 1) // _BLOCK * _BLOCK
+        size = (storage.nbytes() + _BLOCK - 1) & -_BLOCK
         if size == 0:
             return
-        self.require(size, index)
         current = self._current[index] + size
+        if current > self.memory_bytes:
+            raise torch.OutOfMemoryError(self._full(index, size))
         held = _Held(storage, self._release)
         held.index = index
         held.size = size

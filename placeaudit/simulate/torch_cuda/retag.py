@@ -16,7 +16,7 @@ from placeaudit.simulate.torch_cuda.native import memory
 if TYPE_CHECKING:
     from placeaudit.simulate.torch_cuda.ledger import Ledger
 
-__all__ = ["ledgers", "to_device", "to_host", "to_plain_host"]
+__all__ = ["ledgers", "to_device", "to_host", "to_plain_device", "to_plain_host"]
 
 #: Whoever counts device memory: told of every new device tensor.
 ledgers: Final[list[Ledger]] = []
@@ -45,14 +45,20 @@ def to_host(tensor: torch.Tensor) -> torch.Tensor:
     return alias
 
 
-def to_device(tensor: torch.Tensor, index: int) -> torch.Tensor:
-    """The same memory as a new tensor on ``cuda:index``."""
+def to_plain_device(tensor: torch.Tensor, index: int) -> torch.Tensor:
+    """The same memory on ``cuda:index``, for tensors without conjugate or negative bit."""
     capsule = _to_dlpack(tensor)
     memory[(memory[(id(capsule) + 16) >> 3] + 8) >> 3] = _CUDA_WORDS[index]
     alias = _from_dlpack(capsule)
-    _carry_bits(tensor, alias)
     for ledger in ledgers:
         ledger.add(alias, index)
+    return alias
+
+
+def to_device(tensor: torch.Tensor, index: int) -> torch.Tensor:
+    """The same memory as a new tensor on ``cuda:index``."""
+    alias = to_plain_device(tensor, index)
+    _carry_bits(tensor, alias)
     return alias
 
 
