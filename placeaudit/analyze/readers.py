@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from placeaudit.analyze.callsite import CallSite
-from placeaudit.analyze.source import FUNCTIONS, ParsedFile, end, start
+from placeaudit.analyze.source import ParsedFile, end, start
 
 __all__ = ["Read", "Reading", "reading_after", "waiting_calls"]
 
@@ -44,7 +44,9 @@ _READERS: Final = frozenset(
 )  # fmt: skip
 _FRAMEWORKS: Final = frozenset({"torch", "numpy", "np", "math", "scipy", "sklearn", "statistics"})
 #: Calls after which a download may have been waited for, although no wait is recorded.
-_WAITING: Final = frozenset({"synchronize", "query", "result", "join", "wait", "acquire", "get"})
+_WAITING: Final = frozenset(
+    {"synchronize", "query", "result", "join", "wait", "acquire", "get", "barrier"}
+)
 _CONTAINERS: Final = (ast.Tuple, ast.List, ast.Dict, ast.Set, ast.Starred, *(
     ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp,
 ))  # fmt: skip
@@ -251,11 +253,3 @@ def waiting_calls(file: ParsedFile, first: ast.AST, last: ast.AST) -> Iterator[a
         attr = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         if attr in _WAITING:
             yield node
-
-
-def runs_in(file: ParsedFile, node: ast.AST) -> str:
-    """The name of the function that ``node`` is in, "<module>" outside."""
-    for parent in file.above(node):
-        if isinstance(parent, FUNCTIONS):
-            return getattr(parent, "name", "<lambda>")
-    return "<module>"

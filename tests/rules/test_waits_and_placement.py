@@ -93,6 +93,19 @@ def test_the_wait_of_another_thread_is_none_of_this_one() -> None:
     assert ("PA206", 4, "error") in told(b)
 
 
+def test_where_backward_waited_first_nothing_is_said() -> None:
+    b = Builder(SOURCE)
+    phase = _columns("waits").index("phase")
+
+    def backward(_i: int) -> None:
+        b.wait("nonzero", b.at("x.to(device)"))
+        row = b.rows["waits"][-1]
+        b.rows["waits"][-1] = (*row[:phase], int(Phase.BACKWARD), *row[phase + 1 :])
+
+    train(b, lambda i: start_download(b, i), backward)
+    assert not any(rule == "PA206" for rule, *_ in told(b))
+
+
 def _columns(table: str) -> tuple[str, ...]:
     from placeaudit.store.schema import TABLES
 

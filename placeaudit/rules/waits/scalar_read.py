@@ -27,8 +27,10 @@ _OPTIONS: Final = (
     ("torch/nn/utils/clip_grad.py", "leave `error_if_nonfinite=False`, its default"),
     (
         "torch/nn/modules/transformer.py",
-        "pass `is_causal=` along with the mask (True where it is the causal one): without it each "
-        "call compares the mask on the device and reads the answer",
+        (
+            "pass `is_causal=` along with the mask (True where it is the causal one): without it "
+            "each call compares the mask on the device and reads the answer"
+        ),
     ),
 )
 

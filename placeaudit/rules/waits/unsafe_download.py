@@ -12,7 +12,7 @@ from placeaudit.analyze.audit import Ints
 from placeaudit.analyze.callsite import CallSite
 from placeaudit.analyze.readers import Read, Reading, reading_after, waiting_calls
 from placeaudit.analyze.source import end, start
-from placeaudit.model import Certainty, Evidence, Finding, Frame, Severity
+from placeaudit.model import Certainty, Evidence, Finding, Frame, Phase, Severity
 from placeaudit.rules.base import finding, library_name, plural
 from placeaudit.rules.facts import Facts, Group, Rows
 
@@ -65,15 +65,19 @@ def _unwaited(facts: Facts, group: Group, call: CallSite, read: Read) -> npt.NDA
     between = np.array(
         [_lies_between(stack, user, call, read) for stack in audit.stacks], dtype=np.bool_
     )
+    # A wait in backward stands at its forward line, and the caller of backward() waits for it too:
+    # where it comes first, nothing can be said.
+    engine = waits.phase == int(Phase.BACKWARD)
     out = np.ones(len(group.rows), dtype=np.bool_)
     for thread in np.unique(copies.thread[group.rows]).tolist():
         mine = copies.thread[group.rows] == thread
-        theirs = np.flatnonzero(waits.thread == thread)
+        theirs = np.flatnonzero((waits.thread == thread) | engine)
         following = _next(waits.time_ns[theirs], copies.time_ns[group.rows[mine]])
         safe = np.zeros(int(mine.sum()), dtype=np.bool_)
         known = following < len(theirs)
-        stacks = waits.stack[theirs[following[known]]]
-        safe[known] = between[stacks] & (stacks >= 0) if len(between) else False
+        first = theirs[following[known]]
+        stacks = waits.stack[first]
+        safe[known] = engine[first] | (between[stacks] & (stacks >= 0))
         out[mine] = ~safe
     return out
 
