@@ -15,6 +15,7 @@ import torch
 
 from placeaudit.errors import SimulationError
 from placeaudit.simulate.torch_cuda import retag
+from placeaudit.simulate.torch_cuda.comm import add_comm
 from placeaudit.simulate.torch_cuda.devices import limits
 from placeaudit.simulate.torch_cuda.dispatch import Kernels
 from placeaudit.simulate.torch_cuda.ledger import Ledger
@@ -72,6 +73,7 @@ class Installation:
         add_streams(patches)
         add_runtime(patches, spec, self._ledger)
         add_storages(patches)
+        add_comm(patches)
         add_profiling(patches)
         add_tensor_types(patches)
         # Compiled code would bypass the kernels: everything runs eagerly.
