@@ -47,6 +47,10 @@ bench: .venv/.test
 bench-analysis: .venv/.test
 	$(BIN)/python tests/benchmarks/analysis.py
 
+# Precision and recall of every rule on tests/corpus/, written to reports/corpus.md.
+score: .venv/.test
+	$(BIN)/python tests/corpus/score.py
+
 clean:
 	rm -rf .venv demo build dist .mypy_cache .pytest_cache .ruff_cache
 

@@ -1,0 +1,23 @@
+import torch
+
+
+class Histogram:
+    def __init__(self):
+        self.counts = torch.zeros(8)
+
+    def after_backward(self, grad):
+        self.counts += torch.histc(grad, 8) + grad.abs().sum()
+
+    def result(self):
+        return self.counts.mean().item()
+
+
+class Snapshot:
+    def __init__(self):
+        self.last = []
+
+    def after_backward(self, grad):
+        self.last.append(grad)
+
+    def result(self):
+        return torch.stack(self.last).sum().item()

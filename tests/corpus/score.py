@@ -1,0 +1,224 @@
+"""Scores every rule on the corpus, beside PyTorch's own tools; writes reports/corpus.md.
+
+Run with ``make score``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from placeaudit.model import Severity
+from placeaudit.rules.registry import RULES
+from tests.corpus.harness import Outcome, Place, Program, marks, programs, run
+
+REPORT = Path(__file__).parents[2] / "reports" / "corpus.md"
+
+#: Of these rules every finding counts; of the others those that fail a check.
+_INFO_RULES = frozenset(rule.code for rule in RULES if rule.severity is Severity.INFO)
+#: What the tools beside are scored on: rules of copies and of waits.
+_COPIES = ("PA1",)
+_WAITS = ("PA2",)
+
+Line = tuple[str, int]
+
+
+@dataclass
+class Score:
+    """Hits, false alarms and misses."""
+
+    hits: int = 0
+    false_alarms: list[Place] = field(default_factory=list)
+    misses: list[Place] = field(default_factory=list)
+
+    def add(self, found: Collection[Place], marked: Collection[Place]) -> None:
+        self.hits += len(set(found) & set(marked))
+        self.false_alarms += sorted(set(found) - set(marked))
+        self.misses += sorted(set(marked) - set(found))
+
+    @property
+    def precision(self) -> float | None:
+        found = self.hits + len(self.false_alarms)
+        return self.hits / found if found else None
+
+    @property
+    def recall(self) -> float | None:
+        marked = self.hits + len(self.misses)
+        return self.hits / marked if marked else None
+
+    def row(self, name: str) -> str:
+        figures = (self.hits + len(self.misses), self.hits, len(self.false_alarms))
+        cells = [name, *map(str, figures), str(len(self.misses))]
+        return "| " + " | ".join([*cells, _ratio(self.precision), _ratio(self.recall)]) + " |"
+
+
+def _ratio(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def compare(program: Program, outcome: Outcome) -> tuple[set[Place], set[Place]]:
+    """What was found and what is marked, of one program.
+
+    Infos of rules that also warn count where they are marked: a marked info that is missing, or
+    that came as a warning, is an error; an unmarked one is not.
+    """
+    warnings, infos = marks(program)
+    failing = {place for place, severity in outcome.findings if severity != "info"}
+    noted = {place for place, severity in outcome.findings if severity == "info"}
+    strict = {place for place in noted if place[0] in _INFO_RULES}
+    # An info is told apart from a warning at the same place, so that neither stands for the other.
+    as_info = {(f"{rule} info", file, line) for rule, file, line in (noted & infos) | strict}
+    marked = {(f"{rule} info", file, line) for rule, file, line in infos}
+    return failing | as_info, warnings | marked
+
+
+def score(chosen: Iterable[Program], outcomes: Mapping[str, Outcome]) -> dict[str, Score]:
+    """A score per rule."""
+    scores: defaultdict[str, Score] = defaultdict(Score)
+    for program in chosen:
+        found, marked = compare(program, outcomes[program.key])
+        for rule in {place[0] for place in found | marked}:
+            scores[rule].add(
+                [place for place in found if place[0] == rule],
+                [place for place in marked if place[0] == rule],
+            )
+    return dict(sorted(scores.items()))
+
+
+def total(scores: Iterable[Score]) -> Score:
+    """All rules together."""
+    whole = Score()
+    for part in scores:
+        whole.hits += part.hits
+        whole.false_alarms += part.false_alarms
+        whole.misses += part.misses
+    return whole
+
+
+def _lines(chosen: Iterable[Program], families: tuple[str, ...]) -> set[Line]:
+    """Lines that a rule of one of ``families`` is marked at, as a warning."""
+    return {
+        (file, line)
+        for program in chosen
+        for rule, file, line in marks(program)[0]
+        if rule.startswith(families)
+    }
+
+
+def _beside(name: str, found: set[Line], marked: set[Line]) -> str:
+    whole = Score()
+    whole.add({("", *line) for line in found}, {("", *line) for line in marked})
+    return whole.row(name)
+
+
+def _tools(chosen: tuple[Program, ...], outcomes: Mapping[str, Outcome]) -> Iterator[str]:
+    """The tables of PyTorch's own tools on the same programs."""
+    matched = {line for outcome in outcomes.values() for line in outcome.matched}
+    waited = {line for outcome in outcomes.values() for line in outcome.waits}
+    ours = {
+        (place[1], place[2])
+        for outcome in outcomes.values()
+        for place, severity in outcome.findings
+        if severity != "info" and place[0].startswith(_COPIES + _WAITS)
+    }
+    created = _lines(chosen, ("PA103",))
+    everything = _lines(chosen, _COPIES + _WAITS)
+    waits = _lines(chosen, _WAITS)
+    others = sorted({name for outcome in outcomes.values() for name in outcome.other_patterns})
+    yield from (
+        "## PyTorch's own tools on the same programs",
+        "",
+        "Scored by line alone, whatever the tool calls it: a line is marked if any of the rules",
+        "named is marked there as a warning.",
+        "",
+        _head("against"),
+        _beside("extra-copy pattern, on its own ground (PA103)", matched, created),
+        _beside("extra-copy pattern, on copies and waits (PA1xx, PA2xx)", matched, everything),
+        _beside("every wait is a finding, on waits (PA2xx)", waited, waits),
+        _beside("every wait is a finding, on copies and waits (PA1xx, PA2xx)", waited, everything),
+        _beside("placeaudit, on copies and waits (PA1xx, PA2xx)", ours, everything),
+        "",
+        "* **Extra-copy pattern**: `ExtraCUDACopyPattern` of `torch.profiler._pattern_matcher`,",
+        "  on a CPU profile with stacks and shapes of the simulated program. It aims at one thing:",
+        "  a tensor that was filled on the host and moved at once (the ground of PA103). It looks",
+        "  at the order of events, not at which tensor was filled. Waits, duplicates, round trips",
+        "  and unused copies are not its subject. PyTorch's other patterns are about precision,",
+        "  fused optimizers and loaders without workers; none is about copies or waits, so none is",
+        "  scored here" + (f" (these matched something: {', '.join(others)})." if others else "."),
+        "* **Every wait is a finding** reads the record as `torch.cuda.set_sync_debug_mode` would",
+        "  report it: each line at which the host waited for the device. The real one sees fewer",
+        "  (neither explicit synchronisation nor `non_blocking=True` copies from pageable memory),",
+        "  and it aims to name waits, not to judge them: a batch's needed upload waits too, and so",
+        "  does the one read at the end of training.",
+        "",
+    )
+
+
+def _head(first: str) -> str:
+    return (
+        f"| {first} | marked | found | false alarms | misses | precision | recall |\n"
+        "|---|--:|--:|--:|--:|--:|--:|"
+    )
+
+
+def report(chosen: tuple[Program, ...], outcomes: Mapping[str, Outcome]) -> str:
+    """The report, as Markdown."""
+    scores = score(chosen, outcomes)
+    whole = total(scores.values())
+    kinds = [program.kind.partition("_")[0] for program in chosen]
+    names = {rule.code: rule.name for rule in RULES}
+    failed = [program.key for program in chosen if outcomes[program.key].error]
+    lines = [
+        "# Precision and recall on the corpus",
+        "",
+        "Written by `make score`; do not edit. The programs are in `tests/corpus/programs/`:",
+        f"{len(chosen)} of them, {kinds.count('bad')} with something stray, as many fixed twins",
+        f"that compute the same ({kinds.count('good')}), and {kinds.count('trap')} traps: what a",
+        "naive rule gets wrong. Each runs under simulated devices. A finding counts by rule, file",
+        "and line; of rules that fail a check only what fails it, and infos where one is marked.",
+        "",
+        _head("rule"),
+        *(part.row(f"{rule} {names.get(rule[:5], '')}") for rule, part in scores.items()),
+        whole.row("**all**"),
+        "",
+    ]
+    for title, places in (("False alarms", whole.false_alarms), ("Misses", whole.misses)):
+        lines += [f"## {title}", ""]
+        lines += [f"* {rule} at `{file}:{line}`" for rule, file, line in sorted(places)]
+        lines += ["None."] * (not places) + [""]
+    if failed:
+        lines += ["## Programs that failed", "", *(f"* {key}" for key in failed), ""]
+    lines += _tools(chosen, outcomes)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main() -> int:
+    """Run the corpus, write the report, print it; 1 if a rule is below what is asked of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="only programs whose key contains one of these")
+    parser.add_argument("-j", "--processes", type=int, default=2)
+    options = parser.parse_args()
+    chosen = tuple(
+        program
+        for program in programs()
+        if not options.names or any(name in program.key for name in options.names)
+    )
+    outcomes = run(chosen, processes=options.processes, tools=True)
+    text = report(chosen, outcomes)
+    if not options.names:
+        REPORT.parent.mkdir(exist_ok=True)
+        REPORT.write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+    parts = score(chosen, outcomes).values()
+    low = [v for part in parts for v in (part.precision, part.recall) if v is not None and v < 0.98]
+    return 1 if low else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

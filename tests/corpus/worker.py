@@ -1,0 +1,164 @@
+"""Runs programs of the corpus one after the other in this process, each in a trace of its own.
+
+    worker.py OUT [--tools] KEY...
+
+One line of JSON a program goes to ``OUT``.  What a program leaves behind (modules, generators,
+seeds, the current device) is put back before the next one starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import json
+import os
+import random
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+import placeaudit
+from placeaudit.record.launch import Target, run_target
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.corpus.harness import CORPUS, Program, programs
+
+
+@contextlib.contextmanager
+def isolated(program: Program, folder: Path) -> Iterator[None]:
+    """A fresh start for ``program``, and nothing of it afterwards."""
+    before = set(sys.modules)
+    main = sys.modules["__main__"]
+    cwd = Path.cwd()
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002  (what programs may use is the global generator)
+    torch.manual_seed(0)
+    torch.set_grad_enabled(True)
+    torch.set_default_dtype(torch.float32)
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(cwd)
+        sys.modules["__main__"] = main
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).is_relative_to(program.entry.parent):
+                del sys.modules[name]
+        gc.collect()
+
+
+def execute(program: Program) -> tuple[str, str]:
+    """Run the program as Python would; what it printed, and its traceback if it failed."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = run_target(Target("script", str(program.entry)))
+    return out.getvalue(), err.getvalue() if code else ""
+
+
+def inside(file: str | None) -> str | None:
+    """``file`` relative to the corpus; None for a file outside."""
+    if file is None or not Path(file).is_relative_to(CORPUS):
+        return None
+    return Path(file).relative_to(CORPUS).as_posix()
+
+
+def traced(program: Program, folder: Path) -> dict[str, Any]:
+    """Findings, waits and output of one run."""
+    with isolated(program, folder), placeaudit.simulate(program.devices):
+        torch.cuda.set_device(0)
+        with placeaudit.trace(folder / "run") as run:
+            output, error = execute(program)
+    waits = run.waits.to_pylist()
+    return {
+        "key": program.key,
+        "findings": sorted(
+            (f.rule, inside(f.file) or f.file or "", f.line or 0, f.severity.value)
+            for f in run.findings
+        ),
+        "waits": sorted(
+            {(inside(w["file"]), w["line"]) for w in waits if inside(w["file"]) is not None}
+        ),
+        "output": output,
+        "error": error,
+    }
+
+
+def _matches(pattern: Any) -> Iterator[Any]:
+    """The events that match, past those whose name PyTorch itself cannot decode."""
+    for event in pattern.eventTreeTraversal():
+        with contextlib.suppress(UnicodeDecodeError):
+            if pattern.match(event):
+                yield event
+
+
+def matched(program: Program, folder: Path) -> dict[str, Any]:
+    """What PyTorch's own patterns find in a profile of the simulated program."""
+    from torch.profiler import _pattern_matcher as patterns
+
+    with isolated(program, folder), placeaudit.simulate(program.devices):
+        torch.cuda.set_device(0)
+        with profile(activities=[ProfilerActivity.CPU], with_stack=True, record_shapes=True) as p:
+            execute(program)
+    lines = {
+        patterns.source_code_location(event).rpartition(":")[::2]
+        for event in _matches(patterns.ExtraCUDACopyPattern(p))
+    }
+    others = (
+        patterns.FP32MatMulPattern,
+        patterns.OptimizerSingleTensorPattern,
+        patterns.SynchronizedDataLoaderPattern,
+        patterns.GradNotSetToNonePattern,
+        patterns.MatMulDimInFP16Pattern,
+    )
+    names = []
+    for other in others:
+        with contextlib.suppress(Exception):  # some ask a real device for its capability
+            found = other(p)
+            if not found.skip and any(_matches(found)):
+                names.append(found.name)
+    return {
+        # The profiler leaves what is on sys.path out of file names.
+        "matched": sorted(
+            (file.rpartition("programs/")[2], int(at)) for file, at in lines if "programs/" in file
+        ),
+        "other_patterns": sorted(names),
+    }
+
+
+def main() -> None:
+    """Run the programs that the command line names."""
+    out, *keys = sys.argv[1:]
+    tools = "--tools" in keys
+    warnings.filterwarnings("ignore")
+    by_key = {program.key: program for program in programs()}
+    with Path(out).open("w", encoding="utf-8") as file:
+        for key in keys:
+            if key == "--tools":
+                continue
+            program = by_key[key]
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    row = traced(program, Path(folder))
+                except Exception:  # noqa: BLE001  (an audit that fails is what the corpus is to show)
+                    row = {"key": key, "findings": [], "waits": [], "output": ""}
+                    row["error"] = traceback.format_exc()
+            row |= {"matched": [], "other_patterns": []}
+            if tools:
+                with tempfile.TemporaryDirectory() as folder:
+                    row |= matched(program, Path(folder))
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+
+
+if __name__ == "__main__":
+    main()
