@@ -18,6 +18,6 @@ for step, (x, y) in enumerate(data):
     loss.backward()
     optimizer.step()
     buffer = io.BytesIO()
-    torch.save(model.state_dict(), buffer)
+    torch.save(model.state_dict(), buffer)  # expect: PA403
     buffer.seek(0)
     model.load_state_dict(torch.load(buffer, map_location="cpu"))
