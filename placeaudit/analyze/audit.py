@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -169,6 +169,16 @@ class Waits:
         values = np.concatenate([self._own[name], self._of_copies(name)])[self._order]
         setattr(self, name, values)
         return values
+
+    @property
+    def alone(self) -> Waits:
+        """The waits that no copy makes, as waits of their own: their rows are other ones."""
+        found = self.__dict__.get("_alone")
+        if found is None:
+            count = len(self._own["time_ns"])
+            none, every = (np.arange(length, dtype=np.int32) for length in (0, count))
+            found = self._alone = Waits(self._own, self._copies, none, every)
+        return cast("Waits", found)
 
     def own(self, name: str) -> npt.NDArray[Any]:
         """The column ``name`` of the waits that no copy makes."""

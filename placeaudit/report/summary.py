@@ -87,6 +87,12 @@ def recurring(copies: Copies) -> Bools:
     return found
 
 
+def _blocked_s(audit: Audit) -> float:
+    """Host time of all waits: of those that copies make (0 for the others) and of the rest."""
+    waited = int(audit.waits.own("blocked_ns").sum()) + int(audit.copies.blocked_ns.sum())
+    return waited / 1e9
+
+
 def summarize(audit: Audit, findings: Sequence[Finding]) -> Summary:
     """Count copies, bytes, waits and findings of one run."""
     copies = audit.copies
@@ -111,7 +117,7 @@ def summarize(audit: Audit, findings: Sequence[Finding]) -> Summary:
         d2h=traffic[1],
         d2d=traffic[2],
         waits=len(audit.waits),
-        blocked_s=float(audit.waits.blocked_ns.sum()) / 1e9 if observed(audit) else None,
+        blocked_s=_blocked_s(audit) if observed(audit) else None,
         basis=audit.meta.basis,
         steps=len(audit.steps),
         steps_how=audit.steps.how,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final, TypeVar, cast
 
 import numpy as np
@@ -13,6 +13,7 @@ import xxhash
 
 from placeaudit.analyze.audit import D2H, H2D, Audit, Calls, Copies, Ints, SmallInts, Waits
 from placeaudit.analyze.callsite import CallSite, call_site
+from placeaudit.analyze.columns import distinct, parts
 from placeaudit.analyze.source import Sources
 from placeaudit.analyze.state import Moves, module_moves, reads_state
 from placeaudit.model import HashKind, Phase, Site
@@ -20,7 +21,8 @@ from placeaudit.verdict.suppressions import Suppressions
 
 __all__ = ["Facts", "Group", "Recurrence", "Rows", "codes", "constant_hashes", "previous_same"]
 
-Rows = npt.NDArray[np.intp]
+#: Indices of events, of whatever integer type.
+Rows = npt.NDArray[Any]
 T = TypeVar("T")
 
 #: Once in 10 steps or rarer is no stray.
@@ -34,6 +36,10 @@ TINY_BYTES: Final = 64
 #: How recording samples a large content (a test holds it against the recorder).
 _SAMPLE_BLOCKS: Final = 256
 _BLOCK_BYTES: Final = 1024
+#: Codes that are sorted at a time.
+_CODES: Final = 1 << 20
+#: Odd and without pattern: what was mixed before is spread anew with each column.
+_ODD: Final = np.uint64(0x9E3779B97F4A7C15)
 #: Longer contents are not built again to see whether they are constant.
 _LARGEST_CONSTANT: Final = 1 << 26
 
@@ -115,22 +121,73 @@ class Recurrence:
 
 
 def codes(*columns: npt.NDArray[Any]) -> Ints:
-    """One integer per row, equal where all ``columns`` are equal."""
-    combined = np.zeros(len(columns[0]), dtype=np.int64)
+    """One 64-bit code per row, equal where all ``columns`` are equal.
+
+    Rows that differ have the same code by chance only, as rarely as two contents have one hash.
+    """
+    out = np.zeros(len(columns[0]), dtype=np.uint64)
     for values in columns:
-        _, inverse = np.unique(values, return_inverse=True)
-        combined = combined * (int(inverse.max(initial=0)) + 1) + inverse
-        _, combined = np.unique(combined, return_inverse=True)
-    return combined.astype(np.int64, copy=False)
+        for part in parts(len(out)):
+            spread = _mixed(values[part].astype(np.uint64))
+            out[part] = _mixed(out[part] * _ODD + spread)
+    return out.view(np.int64)
 
 
-def previous_same(code: Ints) -> Ints:
+def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """The finisher of SplitMix64: every bit depends on every other."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def by_code(code: Ints) -> Iterator[Rows]:
+    """All positions by code, those of one code in their order.
+
+    A part of the codes at a time, so that what is made from them stays small.
+    """
+    bits = max(0, (len(code) // _CODES).bit_length())
+    if not bits:
+        yield np.argsort(code, kind="stable")
+        return
+    bucket = (code.view(np.uint64) >> np.uint64(64 - bits)).astype(np.int16)
+    for number in range(1 << bits):
+        mine = np.flatnonzero(bucket == number)
+        yield mine[np.argsort(code[mine], kind="stable")]
+
+
+def previous_same(code: Ints) -> SmallInts:
     """For each position the latest earlier one with the same code, -1 where there is none."""
-    order = np.argsort(code, kind="stable")
-    out = np.full(len(code), -1, dtype=np.int64)
-    same = code[order][1:] == code[order][:-1]
-    out[order[1:][same]] = order[:-1][same]
+    out = np.full(len(code), -1, dtype=np.int32)
+    for order in by_code(code):
+        ordered = code[order]
+        same = ordered[1:] == ordered[:-1]
+        out[order[1:][same]] = order[:-1][same]
     return out
+
+
+def latest_download(code: Ints, down: npt.NDArray[np.bool_]) -> Iterator[tuple[Rows, Rows, Rows]]:
+    """Uploads, for each the latest download before it of the same ``code``, and the code's first.
+
+    Positions; ``down`` says which are downloads.  A part of them at a time.
+    """
+    for order in by_code(code):
+        ordered, is_down = code[order], down[order]
+        place = np.arange(len(order))
+        begin = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+        begins = np.maximum.accumulate(np.where(begin, place, 0))
+        latest = np.maximum.accumulate(np.where(is_down, place, -1))
+        found = ~is_down & (latest >= begins)
+        yield order[found], order[latest[found]], order[begins[found]]
+
+
+def _runs(*columns: npt.NDArray[Any]) -> int:
+    """How many different rows there are, where rows of equal values follow one another."""
+    changes = np.zeros(max(0, len(columns[0]) - 1), dtype=np.bool_)
+    for values in columns:
+        if (values[1:] < values[:-1]).any():
+            return len(distinct(codes(*columns)))
+        changes |= values[1:] != values[:-1]
+    return int(changes.sum()) + min(1, len(columns[0]))
 
 
 class Facts:
@@ -159,6 +216,7 @@ class Facts:
         """
         if isinstance(events, Copies | Waits):
             rows = rows[events.allowed[rows] < 0]
+        rows = rows.astype(np.int32, copy=False)
         site = events.site[rows]
         order = np.argsort(site, kind="stable")
         cuts = np.flatnonzero(np.diff(site[order])) + 1
@@ -190,12 +248,12 @@ class Facts:
         if steps < 2:  # noqa: PLR2004 (one step is no rate)
             return Recurrence(len(rows), None, len(rows), 0, 0.0, 0.0, 0.0)
         step = events.step[rows]
-        in_steps = np.unique(step)
+        in_steps = distinct(step)
         touched = len(in_steps)
         gap = float(np.median(np.diff(in_steps))) if touched > 1 else 0.0
         starts, start_steps = self._turns
         turn = np.searchsorted(starts, events.time_ns[rows], side="right")
-        turns = len(np.unique(codes(step, turn)))
+        turns = _runs(step, turn)
         every = int(np.isin(start_steps, in_steps).sum())
         mean, share = (turns / touched, turns / every) if every else (0.0, 0.0)
         return Recurrence(len(rows), len(rows) / steps, touched, steps, gap, mean, share)
@@ -238,12 +296,13 @@ class Facts:
         size, content = copies.bytes[rows], copies.content_hash[rows]
         for kind in (HashKind.FULL, HashKind.SAMPLED):
             hashed = copies.hash_kind[rows] == int(kind)
-            for length in np.unique(size[hashed]).tolist():
+            for length in distinct(size[hashed]).tolist():
                 mine = hashed & (size == length)
                 out[mine] = np.isin(content[mine], constant_hashes(length, kind))
         return out
 
 
+@cache
 def constant_hashes(length: int, kind: HashKind) -> npt.NDArray[np.uint64]:
     """What recording hashes ``length`` bytes of all zeros or all ones to.
 

@@ -16,6 +16,8 @@ __all__ = ["NARROWED", "NarrowTable", "narrowest"]
 
 #: Tables with a row for every event.
 NARROWED: Final = frozenset({"copies", "waits"})
+#: Rows that are narrowed at a time.
+_PART: Final = 1 << 19
 #: Quantities that rules multiply: they stay wide.
 _WIDE: Final = frozenset({"time_ns", "bytes", "content_hash"})
 _TYPES: Final = (np.int8, np.int16, np.int32, np.int64)
@@ -35,15 +37,20 @@ class NarrowTable:
 
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema
+        self._pending: list[pa.RecordBatch] = []
+        self._rows = 0
         self._columns: list[list[Any]] = [[] for _ in schema]
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Append the batch's rows."""
-        for field, values, column in zip(self._schema, batch.columns, self._columns, strict=True):
-            column.append(values if pa.types.is_boolean(field.type) else _narrow(field, values))
+        self._pending.append(batch)
+        self._rows += batch.num_rows
+        if self._rows >= _PART:
+            self._narrow()
 
     def table(self) -> pa.Table:
         """The whole table, one chunk a column; the parts are given up on the way."""
+        self._narrow()
         arrays = []
         for field, parts in zip(self._schema, self._columns, strict=True):
             if pa.types.is_boolean(field.type):
@@ -53,11 +60,24 @@ class NarrowTable:
             else:
                 arrays.append(pa.array([], field.type))
             parts.clear()
+        pa.default_memory_pool().release_unused()
         return pa.table(arrays, names=self._schema.names)
 
+    def _narrow(self) -> None:
+        """Make one part of the pending batches: many small arrays would leave gaps in memory."""
+        if not self._rows:
+            return
+        whole = pa.Table.from_batches(self._pending, self._schema)
+        for field, values, parts in zip(self._schema, whole.columns, self._columns, strict=True):
+            parts.append(_narrowed(field, values.combine_chunks()))
+        self._pending.clear()
+        self._rows = 0
 
-def _narrow(field: pa.Field, values: pa.Array) -> npt.NDArray[Any]:
+
+def _narrowed(field: pa.Field, values: pa.Array) -> Any:
+    if pa.types.is_boolean(field.type):
+        return values
     plain: npt.NDArray[Any] = values.to_numpy()
-    if field.name in _WIDE or not len(plain):
+    if field.name in _WIDE:
         return plain
     return plain.astype(narrowest(int(plain.min()), int(plain.max())))

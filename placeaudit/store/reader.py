@@ -64,6 +64,7 @@ def read_run(path: str | Path) -> RunRecord:
     processes = [_read_process(folder) for folder in folders]
     if not processes:
         raise RecordError(f"{run} is empty: no process recorded anything")
+    pa.default_memory_pool().release_unused()
     processes.sort(key=lambda p: (p.meta.get("role") != "main", p.meta["anchor_unix_ns"], p.name))
     return RunRecord(run, meta, tuple(processes))
 

@@ -72,3 +72,16 @@ def test_many_processes_stay_apart() -> None:
     assert len(set(found.copies.src_storage.tolist())) == 3
     assert {found.text(i) for i in found.copies.dst_device.tolist()} == {"cuda:0"}
     assert [found.stacks[i][0].line for i in found.copies.stack.tolist()] == [2, 2, 2]
+
+
+def test_waits_alone_are_those_of_no_copy() -> None:
+    b = Builder(SOURCE)
+    b.copy("h2d", b.at("x.to(device)"), content=noise(1))
+    b.wait("nonzero", b.at("y.nonzero()"))
+    found = audit(b)
+    alone = found.waits.alone
+    assert len(alone) == 1
+    assert alone.copy.tolist() == [-1]
+    assert found.text(int(alone.cause[0])) == "nonzero"
+    assert alone.time_ns.tolist() == found.waits.own("time_ns").tolist()
+    assert found.waits.alone is alone

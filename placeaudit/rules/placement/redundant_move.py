@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from placeaudit.analyze.audit import H2D
+from placeaudit.analyze.columns import distinct
 from placeaudit.analyze.source import COMPREHENSIONS, FUNCTIONS, LOOPS, ParsedFile, end, start
 from placeaudit.model import Certainty, Evidence, Finding, Severity
 from placeaudit.rules.facts import Facts
@@ -133,10 +134,10 @@ def _regular(facts: Facts) -> dict[str, set[Position]]:
     audit = facts.audit
     found: dict[str, set[Position]] = defaultdict(set)
     least = _MOST * len(audit.steps)
-    for events in (audit.copies, audit.waits):
+    for events in (audit.copies, audit.waits.alone):
         for group in facts.groups(events, np.flatnonzero(events.steady & (events.backward == 0))):
             user = group.site.user
-            if user is None or len(np.unique(events.step[group.rows])) < least:
+            if user is None or len(distinct(events.step[group.rows])) < least:
                 continue
             found[user.file].add((user.line, user.col))
     return found

@@ -152,6 +152,9 @@ def _period(copies: Copies, group: Group) -> Period | None:
     device = copies.dst_device[rows]
     if not (device == device[0]).all():
         return None
+    content = copies.content_hash[rows]
+    if not (content[1:] == content[0]).any():
+        return None
     found, first, code = np.unique(
         copies.content_hash[rows], return_index=True, return_inverse=True
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from placeaudit.analyze.audit import Ints
+from placeaudit.analyze.audit import SmallInts
 from placeaudit.model import Certainty, Evidence, Finding, HashKind, Severity
 from placeaudit.rules.base import by_library, finding, library_name
 from placeaudit.rules.facts import TINY_BYTES, Facts, Group, codes, previous_same
@@ -15,7 +15,7 @@ from placeaudit.rules.transfers.round_trip import round_trips
 __all__ = ["DuplicateDownload", "duplicate_downloads"]
 
 
-def duplicate_downloads(facts: Facts) -> Ints:
+def duplicate_downloads(facts: Facts) -> SmallInts:
     """By copy: the earlier download of the same content it repeats, -1 where none.
 
     The version counter alone proves nothing (fused optimizers and collectives do not raise it), and
@@ -23,7 +23,7 @@ def duplicate_downloads(facts: Facts) -> Ints:
     bytes are left to PA201, and constants are no proof.
     """
     copies = facts.audit.copies
-    out = np.full(len(copies), -1, dtype=np.int64)
+    out = np.full(len(copies), -1, dtype=np.int32)
     usable = facts.downloads() & (copies.content_hash != 0) & (copies.bytes > TINY_BYTES)
     usable &= (copies.src_storage >= 0) & (copies.src_version >= 0)
     usable &= ~facts.once(round_trips).downloads
@@ -85,7 +85,7 @@ class DuplicateDownload:
             if copies.steady[group.rows].any():
                 yield self._finding(facts, group, earlier)
 
-    def _finding(self, facts: Facts, group: Group, earlier: Ints) -> Finding:
+    def _finding(self, facts: Facts, group: Group, earlier: SmallInts) -> Finding:
         audit, rows = facts.audit, group.rows
         copies = audit.copies
         recurrence = facts.recurrence(copies, rows)

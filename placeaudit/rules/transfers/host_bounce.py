@@ -6,17 +6,17 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from placeaudit.analyze.audit import D2H, Audit, Ints
+from placeaudit.analyze.audit import D2H, Audit, SmallInts
 from placeaudit.analyze.callsite import upload_at
 from placeaudit.model import Certainty, Evidence, Finding, HashKind, Severity
 from placeaudit.rules.base import by_library, finding, library_name
-from placeaudit.rules.facts import TINY_BYTES, Facts, Group, codes
+from placeaudit.rules.facts import TINY_BYTES, Facts, Group, codes, latest_download
 from placeaudit.rules.transfers.round_trip import round_trips
 
 __all__ = ["HostBounce", "downloads", "host_bounces"]
 
 
-def host_bounces(facts: Facts) -> Ints:
+def host_bounces(facts: Facts) -> SmallInts:
     """By copy: the download from another device that this upload passes on, -1 where none.
 
     The evidence is that of a round trip: equal whole bytes that the device had before the host did,
@@ -24,27 +24,23 @@ def host_bounces(facts: Facts) -> Ints:
     from is a round trip (PA101), not a bounce.
     """
     copies = facts.audit.copies
-    out = np.full(len(copies), -1, dtype=np.int64)
+    out = np.full(len(copies), -1, dtype=np.int32)
+    if len(facts.audit.meta.devices) < 2:  # noqa: PLR2004 (a bounce needs two)
+        return out
     trips = facts.once(round_trips)
     usable = (facts.uploads() & ~trips.uploads) | facts.downloads()
-    rows = np.flatnonzero(usable & (copies.content_hash != 0))
-    if not len(rows) or len(np.unique(copies.src_device[copies.direction == D2H])) == 0:
-        return out
+    rows = np.flatnonzero(usable & (copies.content_hash != 0)).astype(np.int32)
     down = copies.direction[rows] == D2H
     code = codes(copies.content_hash[rows], copies.bytes[rows], copies.process[rows])
-    order = np.lexsort((rows, code))
-    rows, down, code = rows[order], down[order], code[order]
-    begin = np.concatenate([[True], code[1:] != code[:-1]])
-    begins = np.maximum.accumulate(np.where(begin, np.arange(len(rows)), 0))
-    latest = np.maximum.accumulate(np.where(down, np.arange(len(rows)), -1))
-    found = ~down & (latest >= begins)
-    up, source = rows[found], rows[latest[found]]
-    other = copies.dst_device[up] != copies.src_device[source]
-    same = (copies.src_storage[up] == copies.dst_storage[source]) & (copies.src_storage[up] >= 0)
-    by_content = down[begins[found]] & (copies.bytes[up] >= TINY_BYTES) & ~facts.constant(up)
-    by_content &= copies.hash_kind[up] == copies.hash_kind[source]
-    keep = other & (same | by_content)
-    out[up[keep]] = source[keep]
+    for uploads, sources, firsts in latest_download(code, down):
+        up, source = rows[uploads], rows[sources]
+        other = copies.dst_device[up] != copies.src_device[source]
+        same = copies.src_storage[up] == copies.dst_storage[source]
+        same &= copies.src_storage[up] >= 0
+        by_content = down[firsts] & (copies.bytes[up] >= TINY_BYTES) & ~facts.constant(up)
+        by_content &= copies.hash_kind[up] == copies.hash_kind[source]
+        keep = other & (same | by_content)
+        out[up[keep]] = source[keep]
     return out
 
 
@@ -97,7 +93,7 @@ class HostBounce:
             if copies.steady[group.rows].any():
                 yield self._finding(facts, group, source[group.rows])
 
-    def _finding(self, facts: Facts, group: Group, source: Ints) -> Finding:
+    def _finding(self, facts: Facts, group: Group, source: SmallInts) -> Finding:
         audit, copies = facts.audit, facts.audit.copies
         recurrence = facts.recurrence(copies, group.rows)
         whole = bool((copies.hash_kind[group.rows] == int(HashKind.FULL)).all())

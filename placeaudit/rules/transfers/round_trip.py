@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from placeaudit.analyze.audit import D2H, Ints
+from placeaudit.analyze.audit import D2H, SmallInts
 from placeaudit.model import Certainty, Evidence, Finding, HashKind, Severity
 from placeaudit.rules.base import by_library, finding, library_name
-from placeaudit.rules.facts import TINY_BYTES, Facts, Group, codes
+from placeaudit.rules.facts import TINY_BYTES, Facts, Group, codes, latest_download
 
 __all__ = ["RoundTrip", "Trips", "round_trips"]
 
@@ -20,7 +20,7 @@ __all__ = ["RoundTrip", "Trips", "round_trips"]
 class Trips:
     """By copy: the download it brings back (-1: none), and whether storages prove it."""
 
-    download: Ints
+    download: SmallInts
     same_storage: npt.NDArray[np.bool_]
 
     @property
@@ -43,30 +43,25 @@ def round_trips(facts: Facts) -> Trips:
     bytes are no proof: there the upload must come from the very storage the download filled.
     """
     copies = facts.audit.copies
-    download = np.full(len(copies), -1, dtype=np.int64)
+    download = np.full(len(copies), -1, dtype=np.int32)
     proven = np.zeros(len(copies), dtype=np.bool_)
-    rows = np.flatnonzero((facts.uploads() | facts.downloads()) & (copies.content_hash != 0))
+    usable = (facts.uploads() | facts.downloads()) & (copies.content_hash != 0)
+    rows = np.flatnonzero(usable).astype(np.int32)
     if not len(rows):
         return Trips(download, proven)
     down = copies.direction[rows] == D2H
     device = np.where(down, copies.src_device[rows], copies.dst_device[rows])
     code = codes(copies.content_hash[rows], copies.bytes[rows], device)
-    order = np.lexsort((rows, code))
-    rows, down, code = rows[order], down[order], code[order]
-    begin = np.concatenate([[True], code[1:] != code[:-1]])
-    begins = np.maximum.accumulate(np.where(begin, np.arange(len(rows)), 0))
-    latest = np.maximum.accumulate(np.where(down, np.arange(len(rows)), -1))
-    found = ~down & (latest >= begins)
-    up, source = rows[found], rows[latest[found]]
-    same = copies.src_storage[up] == copies.dst_storage[source]
-    same &= (copies.src_storage[up] >= 0) & (copies.process[up] == copies.process[source])
-    # Content that first went up was the host's own; a later download of it is a coincidence.
-    device_first = down[begins[found]]
-    by_content = device_first & (copies.bytes[up] >= TINY_BYTES) & ~facts.constant(up)
-    by_content &= copies.hash_kind[up] == copies.hash_kind[source]
-    keep = same | by_content
-    download[up[keep]] = source[keep]
-    proven[up[keep]] = same[keep]
+    for uploads, downloads, firsts in latest_download(code, down):
+        up, source = rows[uploads], rows[downloads]
+        same = copies.src_storage[up] == copies.dst_storage[source]
+        same &= (copies.src_storage[up] >= 0) & (copies.process[up] == copies.process[source])
+        # Content that first went up was the host's own; a later download of it is a coincidence.
+        by_content = down[firsts] & (copies.bytes[up] >= TINY_BYTES) & ~facts.constant(up)
+        by_content &= copies.hash_kind[up] == copies.hash_kind[source]
+        keep = same | by_content
+        download[up[keep]] = source[keep]
+        proven[up[keep]] = same[keep]
     return Trips(download, proven)
 
 

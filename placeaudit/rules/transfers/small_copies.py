@@ -119,14 +119,14 @@ class _Work:
         self._facts = facts
         spans = facts.audit.spans
         self._spans = np.flatnonzero(_of_kind(facts, *_WORK))
-        self._known: dict[tuple[int, int, int], Ints] = {}
+        self._known: dict[tuple[int, int], Ints] = {}
         self._span_thread = spans.thread[self._spans]
 
     def _times(self, thread: int, direction: int) -> Ints:
         """Times of work spans and of copies the other way on ``thread``."""
         audit = self._facts.audit
         copies, spans = audit.copies, audit.spans
-        key = thread, direction, 0
+        key = thread, direction
         if key not in self._known:
             mine = self._spans[self._span_thread == thread]
             other = (copies.thread == thread) & (copies.direction == D2H - direction)
@@ -135,10 +135,11 @@ class _Work:
             )
         return self._known[key]
 
-    def runs(self, rows: Rows, loop: Loop | None = None) -> list[Rows]:
-        """``rows`` of one stack, cut where the thread did something else in between.
+    def runs(self, rows: Rows, loop: Loop | None = None) -> tuple[Rows, Ints]:
+        """``rows`` of one stack that lie in runs of eight at least, and the length of each run.
 
-        With ``loop`` also where an event outside of it lies in between.
+        A run ends where the thread did something else in between; with ``loop`` also where it was
+        seen outside of it.
         """
         audit = self._facts.audit
         copies, first = audit.copies, rows[0]
@@ -153,12 +154,15 @@ class _Work:
             left = (stack >= 0) & (copies.thread[begin:end] == thread)
             left &= outside[np.maximum(stack, 0)]
             cut |= np.diff(np.cumsum(left, dtype=np.int32)[rows - begin]) != 0
-        return [part for part in np.split(rows, np.flatnonzero(cut) + 1) if len(part) >= _LEAST]
+        edges = np.concatenate([[0], np.flatnonzero(cut) + 1, [len(rows)]])
+        sizes = np.diff(edges)
+        many = sizes >= _LEAST
+        return rows[np.repeat(many, sizes)], sizes[many]
 
 
 def _judge(facts: Facts, work: _Work, group: Group) -> Execution | None:
     """The executions of the loop around one stack; None where it is no loop of small copies."""
-    if not work.runs(group.rows):
+    if not len(work.runs(group.rows)[0]):
         return None
     audit = facts.audit
     stack = audit.stacks[int(audit.copies.stack[group.rows[0]])]
@@ -172,11 +176,9 @@ def _judge(facts: Facts, work: _Work, group: Group) -> Execution | None:
         scalar = int(audit.copies.bytes[group.rows].max()) <= TINY_BYTES
         if use is None or use.kind in _DECIDES or (scalar and use.kind is UseKind.FRAMEWORK):
             return None
-    runs = work.runs(group.rows, loop)
-    if not runs:
+    rows, sizes = work.runs(group.rows, loop)
+    if not len(rows):
         return None
-    rows = np.concatenate(runs)
-    sizes = np.array([len(run) for run in runs], dtype=np.int64)
     return Execution(Group(group.index, group.site, rows), loop, sizes)
 
 

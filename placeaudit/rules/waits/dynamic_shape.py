@@ -100,11 +100,11 @@ class DynamicShape:
     def check(self, facts: Facts) -> Iterable[Finding]:
         """One finding for each site that waits for a size."""
         audit = facts.audit
-        waits, copies = audit.waits, audit.copies
+        waits, copies = audit.waits.alone, audit.copies
         causes = [i for i, text in enumerate(audit.strings) if text in _OPERATORS]
         # Printing a tensor looks for what is finite in it: that line is PA201's.
         printing = [i for i, stack in enumerate(audit.stacks) if any(map(_prints, stack))]
-        sized = (waits.copy < 0) & np.isin(waits.cause, causes) & ~np.isin(waits.stack, printing)
+        sized = np.isin(waits.cause, causes) & ~np.isin(waits.stack, printing)
         for group in facts.groups(waits, np.flatnonzero(sized)):
             cause = audit.text(int(waits.cause[group.rows[0]]))
             if recurs(facts, waits, group.rows):

@@ -60,6 +60,8 @@ class ExplicitSync:
         audit = facts.audit
         waits = audit.waits
         causes = [i for i, t in enumerate(audit.strings) if any(c in t for c in _CAUSES)]
+        if not np.isin(waits.own("cause"), causes).any():
+            return
         explicit = (waits.copy < 0) & np.isin(waits.cause, causes)
         for group in facts.groups(waits, np.flatnonzero(explicit)):
             rows = group.rows

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from placeaudit.analyze.callsite import CallSite
+from placeaudit.analyze.columns import distinct
 from placeaudit.analyze.sites import module_path
 from placeaudit.analyze.uses import Use, UseKind, use_of
 from placeaudit.model import Certainty, Evidence, Finding, Severity, Site
@@ -103,7 +104,7 @@ class ScalarRead:
         copies = facts.audit.copies
         return (
             steps > 1
-            and len(np.unique(copies.step[group.rows])) == 1
+            and len(distinct(copies.step[group.rows])) == 1
             and not (facts.recurrence(copies, group.rows).often)
         )
 
