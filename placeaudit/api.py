@@ -166,14 +166,16 @@ def load(
 
 
 @contextmanager
-def _trace(run: Run, *, force: bool, own: Sequence[str]) -> Iterator[Run]:
+def _trace(run: Run, *, force: bool, own: Sequence[str], steps: str) -> Iterator[Run]:
     from placeaudit.record.session import Session, current
+    from placeaudit.record.window import parse_steps
     from placeaudit.store.writer import create_run
 
     if current() is not None:
         raise UsageError("a trace is running in this process already; traces do not nest")
+    window = parse_steps(steps)
     create_run(run.path, argv=sys.argv, simulated=_simulated(), force=force)
-    session = Session.start(run.path, own=own)
+    session = Session.start(run.path, own=own, steps=window)
     run._open = True  # noqa: SLF001 - one object, handed out before it is complete
     code = 1
     try:
@@ -185,7 +187,11 @@ def _trace(run: Run, *, force: bool, own: Sequence[str]) -> Iterator[Run]:
 
 
 def trace(
-    path: str | Path | None = None, *, force: bool = False, own: Sequence[str] = ()
+    path: str | Path | None = None,
+    *,
+    force: bool = False,
+    own: Sequence[str] = (),
+    steps: str = "",
 ) -> AbstractContextManager[Run]:
     """Record what the ``with`` block copies between devices and where it makes the host wait.
 
@@ -194,17 +200,19 @@ def trace(
             goes with the ``Run``.
         force: Replace an earlier record at ``path``.
         own: Installed packages that count as the user's code in findings.
+        steps: Steps of which every operation is recorded: ``"10:13"`` (from 10 up to, not
+            including, 13, counted from 0) or ``"all"``; three warm steps where empty.
 
     Raises:
         OutputError: ``path`` exists and ``force`` is not set, or it cannot be written.
         UsageError: A trace is running in this process already.
     """
     if path is not None:
-        return _trace(Run(Path(path).absolute(), own=own), force=force, own=own)
+        return _trace(Run(Path(path).absolute(), own=own), force=force, own=own, steps=steps)
     temporary = tempfile.TemporaryDirectory(prefix="placeaudit-")
     run = Run(Path(temporary.name) / "run", own=own)
     run._temporary = temporary  # noqa: SLF001 - lives as long as the run
-    return _trace(run, force=force, own=own)
+    return _trace(run, force=force, own=own, steps=steps)
 
 
 @contextmanager

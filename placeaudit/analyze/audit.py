@@ -23,11 +23,14 @@ __all__ = [
     "Calls",
     "Copies",
     "Note",
+    "Operations",
     "Placements",
     "RunMeta",
     "Spans",
     "Steps",
+    "Storages",
     "Waits",
+    "Windows",
 ]
 
 Ints = npt.NDArray[np.int64]
@@ -239,6 +242,66 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
+class Operations:
+    """Every operation of the window by time; what each takes and makes stands in flat columns.
+
+    ``first_use[i]`` to ``first_use[i + 1]`` are the tensors that operation ``i`` takes, the same
+    with ``first_made`` for the storages it made and left alive.
+    """
+
+    time_ns: Ints
+    duration_ns: Ints
+    name: SmallInts
+    #: 0 computes, 1 makes a view, 2 copies between devices, 3 memory left PyTorch.
+    kind: npt.NDArray[np.int8]
+    phase: npt.NDArray[np.int8]
+    process: npt.NDArray[np.int16]
+    #: Index into ``Copies`` of a copy between devices, else -1.
+    copy: SmallInts
+    first_use: Ints
+    use_storage: Ints
+    use_bytes: Ints
+    use_device: SmallInts
+    use_dtype: SmallInts
+    #: 0 reads, 1 takes a view, 2 reads and writes, 3 writes without reading.
+    use_access: npt.NDArray[np.int8]
+    first_made: Ints
+    made_storage: Ints
+    made_bytes: Ints
+    made_device: SmallInts
+    made_dtype: SmallInts
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Storages:
+    """Storages that operations of the window took or made."""
+
+    storage: Ints
+    #: An earlier storage of the same memory, -1 where there is none.
+    same_as: Ints
+    bytes: Ints
+    #: -1: it lived before the window.
+    born_ns: Ints
+    #: -1: it outlived the window.
+    died_ns: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """When operations were collected, a step or the first operations in each row."""
+
+    start_ns: Ints
+    end_ns: Ints
+    name: SmallInts
+    #: Other Python threads, whose operations are unseen.
+    others: SmallInts
+    process: npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
 class Spans:
     """Host intervals: optimizer steps, backward passes, outermost modules, loader waits."""
 
@@ -307,6 +370,9 @@ class Audit:
     waits: Waits
     births: Births
     calls: Calls
+    operations: Operations
+    storages: Storages
+    windows: Windows
     spans: Spans
     placements: Placements
     steps: Steps

@@ -24,11 +24,14 @@ from placeaudit.analyze.audit import (
     Calls,
     Copies,
     Note,
+    Operations,
     Placements,
     RunMeta,
     Spans,
     Steps,
+    Storages,
     Waits,
+    Windows,
 )
 from placeaudit.analyze.blocked import copies_blocked_ns, device_model, waits_blocked_ns
 from placeaudit.analyze.columns import (
@@ -44,6 +47,7 @@ from placeaudit.analyze.columns import (
     shifted,
     storage_offsets,
 )
+from placeaudit.analyze.operations import list_values, operations_of, storages_of, windows_of
 from placeaudit.analyze.sites import Place, locate
 from placeaudit.model import Frame, Phase, Site, is_host
 from placeaudit.store.narrow import narrowest
@@ -65,12 +69,16 @@ def analyze(record: RunRecord, *, own: Sequence[str] = ()) -> Audit:
     waits = merge.waits(copies)
     births = merge.births()
     calls = merge.calls()
+    operations, storages, windows = merge.window(copies)
     return Audit(
         meta=merge.meta(copies, waits, spans),
         copies=copies,
         waits=waits,
         births=births,
         calls=calls,
+        operations=operations,
+        storages=storages,
+        windows=windows,
         spans=spans,
         placements=merge.placements(),
         steps=merge.steps,
@@ -114,6 +122,9 @@ class _Merge:
                     column(p.tables["copies"], "dst_storage"),
                     column(p.tables["births"], "storage"),
                     column(p.tables["calls"], "storage"),
+                    column(p.tables["storages"], "storage"),
+                    list_values(p.tables["operations"], "inputs")[1],
+                    list_values(p.tables["operations"], "outputs")[1],
                 )
                 for p in record.processes
             ]
@@ -385,6 +396,15 @@ class _Merge:
             site=joined(lambda p: self._processes[p].site[0, column(tables[p], "stack")], np.int32),
             thread=joined(lambda p: column(tables[p], "thread"), np.int64),
             step=self._steps(time, process),
+        )
+
+    def window(self, copies: Copies) -> tuple[Operations, Storages, Windows]:
+        """The operation window of all processes."""
+        processes = self._record.processes
+        return (
+            operations_of(processes, copies, self._text, self._storage),
+            storages_of(processes, self._storage),
+            windows_of(processes, self._text),
         )
 
     def calls(self) -> Calls:

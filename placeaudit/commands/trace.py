@@ -21,6 +21,7 @@ from placeaudit.errors import OutputError, PlaceauditError, SimulationError
 
 if TYPE_CHECKING:
     from placeaudit.record.launch import Target
+    from placeaudit.record.window import StepWindow
 
 __all__ = ["command"]
 
@@ -51,6 +52,13 @@ _DEFAULT_OUTPUT = "placeaudit-run"
     type=click.Path(path_type=Path),
     help="Also write the HTML report.",
 )
+@click.option(
+    "--steps",
+    metavar="A:B|all",
+    default="",
+    help="Steps of which every operation is recorded: from A up to, not including, B, counted "
+    "from 0.  [default: three warm steps]",
+)
 @options.own
 @options.force
 @options.quiet
@@ -68,6 +76,7 @@ def command(
     output: Path | None,
     simulate: str | None,
     html: Path | None,
+    steps: str,
     own: tuple[str, ...],
     force: bool,
     quiet: bool,
@@ -87,6 +96,9 @@ def command(
     from placeaudit.record.launch import Target, check_target
 
     configured = config.load()
+    from placeaudit.record.window import parse_steps
+
+    window = parse_steps(steps)
     target = Target("module" if module else "script", program[0], tuple(program[1:]))
     check_target(target)
     if html is not None:
@@ -97,20 +109,20 @@ def command(
     run = _create(output, program, simulated, force=force, module=module)
 
     here, pid = Path.cwd(), os.getpid()
-    code = _record(run, target, own=owned)
+    code = _record(run, target, own=owned, window=window)
     if os.getpid() == pid:  # a forked child that fell off the program's end has no verdict to give
         _Ending(run, here, configured, owned, html, force, quiet, verbose).conclude()
     # The system keeps eight bits of an exit code; below zero stands for a signal here.
     return -signal.SIGINT if _was_interrupted(code) else code & 0xFF
 
 
-def _record(run: Path, target: Target, *, own: tuple[str, ...]) -> int:
+def _record(run: Path, target: Target, *, own: tuple[str, ...], window: StepWindow) -> int:
     """Run the program under a recording session; its exit code."""
     from placeaudit.record.launch import run_target
     from placeaudit.record.session import Session
 
     try:
-        session = Session.start(run, own=own)
+        session = Session.start(run, own=own, steps=window)
     except OSError as error:
         raise OutputError(f"cannot write the record to {run}: {error.strerror}") from error
     code = 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -14,6 +16,7 @@ import xxhash
 from placeaudit.analyze.audit import D2H, H2D, Audit, Calls, Copies, Ints, SmallInts, Waits
 from placeaudit.analyze.callsite import CallSite, call_site
 from placeaudit.analyze.columns import distinct, parts
+from placeaudit.analyze.lineage import Ending, Fate, Lineage
 from placeaudit.analyze.source import Sources
 from placeaudit.analyze.state import Moves, module_moves, reads_state
 from placeaudit.model import HashKind, Phase, Site
@@ -203,6 +206,69 @@ class Facts:
         self._known: dict[object, object] = {}
         self._calls: dict[int, CallSite | None] = {}
 
+    @cached_property
+    def lineage(self) -> Lineage:
+        """What the operation window tells about copied tensors."""
+        return Lineage(self.audit)
+
+    @cached_property
+    def unused(self) -> npt.NDArray[np.bool_]:
+        """Copies at lines of which no copy is ever read (PA104); other rules leave them alone."""
+        copies = self.audit.copies
+        out = np.zeros(len(copies), dtype=np.bool_)
+        lineage = self.lineage
+        if not lineage.fates or not lineage.complete:
+            return out
+        by_site: dict[int, list[Fate]] = defaultdict(list)
+        for fate in lineage.fates.values():
+            by_site[int(copies.site[fate.copy])].append(fate)
+        for site, fates in by_site.items():
+            # The last one may live on: nothing is known of it, so it speaks for neither.
+            last = max(fates, key=lambda fate: fate.copy)
+            known = [f for f in fates if f.ending is not Ending.ALIVE]
+            open_ = [f for f in fates if f.ending is Ending.ALIVE and f is not last]
+            plain = copies.direction[last.copy] != D2H or self._plain_download(site)
+            plain = plain and not self.read_elsewhere(site)
+            if plain and known and not open_ and all(f.unread for f in fates):
+                out |= copies.site == site
+        # A module's parameters and a checkpoint are there to be used later.
+        return np.asarray(out & (copies.phase != int(Phase.CHECKPOINT)) & ~self.moves.again)
+
+    def _plain_download(self, site: int) -> bool:
+        """Whether an expression downloads and nothing else.
+
+        ``tolist()``, ``print`` and their kin download too, and then read the host's memory without
+        any operation.
+        """
+        call = self.call(site)
+        if call is None or not isinstance(call.node, ast.Call):
+            return False
+        func = call.node.func
+        return isinstance(func, ast.Attribute) and func.attr in {"cpu", "to", "copy_"}
+
+    def read_elsewhere(self, site: int) -> bool:
+        """Whether the source holds a reader of the copy that the window may not have seen.
+
+        One after the loop that copies, or under a condition: a name is followed in its function.
+        """
+        call = self.call(site)
+        statement = call.file.statement(call.node) if call is not None else None
+        if call is None or not isinstance(statement, ast.Assign):
+            return False
+        (target, *_), file = statement.targets, call.file
+        if not isinstance(target, ast.Name):
+            return False
+        loop, around = file.loop(statement), set(file.above(statement))
+        conditions = (ast.If, ast.IfExp, ast.Try, ast.Match)
+        return any(
+            file.loop(name) is not loop
+            or any(isinstance(n, conditions) and n not in around for n in file.above(name))
+            for name in file.occurrences(file.scope(target), target.id)
+            if isinstance(name.ctx, ast.Load)
+            and statement not in file.above(name)
+            and file.order(name) > file.order(target)
+        )
+
     def once(self, compute: Callable[[Facts], T]) -> T:
         """``compute(self)``, remembered: how a rule reads what another one has explained."""
         if compute not in self._known:
@@ -282,12 +348,14 @@ class Facts:
         """
         copies = self.audit.copies
         loads = copies.phase == int(Phase.CHECKPOINT)
-        return np.asarray((copies.direction == H2D) & ~loads & ~self.moves.again)
+        return np.asarray((copies.direction == H2D) & ~loads & ~self.moves.again & ~self.unused)
 
     def downloads(self) -> npt.NDArray[np.bool_]:
         """As ``uploads``, to the host; what saves state is PA403's."""
         copies = self.audit.copies
-        return np.asarray((copies.direction == D2H) & ~self.saved & ~self.moves.again)
+        return np.asarray(
+            (copies.direction == D2H) & ~self.saved & ~self.moves.again & ~self.unused
+        )
 
     def constant(self, rows: Rows) -> npt.NDArray[np.bool_]:
         """Which of these copies carried all zeros or all ones: equal by coincidence, no proof."""

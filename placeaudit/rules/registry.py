@@ -28,8 +28,12 @@ from placeaudit.rules.transfers.duplicate_download import DuplicateDownload
 from placeaudit.rules.transfers.duplicate_upload import DuplicateUpload
 from placeaudit.rules.transfers.host_bounce import HostBounce
 from placeaudit.rules.transfers.host_created import HostCreated
+from placeaudit.rules.transfers.host_detour import HostDetour
+from placeaudit.rules.transfers.oversized_copy import OversizedCopy
 from placeaudit.rules.transfers.round_trip import RoundTrip
 from placeaudit.rules.transfers.small_copies import SmallCopies
+from placeaudit.rules.transfers.unused_copy import UnusedCopy
+from placeaudit.rules.transfers.wide_copy import WideCopy
 from placeaudit.rules.waits.blocking_pinned import BlockingPinned
 from placeaudit.rules.waits.dynamic_shape import DynamicShape
 from placeaudit.rules.waits.explicit_sync import ExplicitSync
@@ -45,10 +49,14 @@ RULES: Final[tuple[Rule, ...]] = (
     RoundTrip(),
     DuplicateUpload(),
     HostCreated(),
+    UnusedCopy(),
+    OversizedCopy(),
     SmallCopies(),
+    WideCopy(),
     HostBounce(),
     DuplicateDownload(),
     DatasetReupload(),
+    HostDetour(),
     ScalarRead(),
     PageableUpload(),
     DynamicShape(),

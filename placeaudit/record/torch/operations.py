@@ -269,14 +269,16 @@ class OperationWindow:
             chunk.others = max(chunk.others, _other_threads())
             if self._quiet is not None:
                 _set_log_level(self._quiet)
-            chunk.label = label or ("first operations" if self._opening else f"step {self._ended}")
+            chunk.label = label or f"step {self._ended}"
+            if self._opening and (self._steps.first > 0 or not label):
+                chunk.label = "first operations"
             for patch in reversed(self._exports):
                 patch.undo()
             self._exports.clear()
             if not _autograd._profiler_enabled():
                 return  # somebody took it over: what it saw is lost
             chunk.result = _autograd._disable_profiler()
-            chunk.opening = self._opening
+            chunk.opening = self._opening and self._steps.first > 0
             while not self._opening and self._waiting and self._waiting[0].opening:
                 self._waiting.popleft()
             self._waiting.append(chunk)

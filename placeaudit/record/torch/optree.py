@@ -363,7 +363,8 @@ class _Walk:
     def _leaf(self, event: Any, extra: Any, known: Operator, phase: int) -> bool:
         uses = _uses(extra.inputs, known)
         if event.name in _CROSSING and self._crosses(event, uses):
-            self._inside(event)
+            # Converting and strided copies copy once more inside: it is one copy.
+            self._inside(event, phase, copies=False)
             self._add(event, extra, known, phase, COPIES, uses, [])
             return True
         made = self._inside(event, phase)
@@ -377,7 +378,7 @@ class _Walk:
         self._add(event, extra, known, phase, kind, uses, made)
         return True
 
-    def _inside(self, event: Any, phase: int = 0) -> list[int] | None:
+    def _inside(self, event: Any, phase: int, *, copies: bool = True) -> list[int] | None:
         """What ``event`` allocated and left alive; None for ``_to_copy`` that crosses devices."""
         made: dict[int, None] = {}
         crossed = False
@@ -393,12 +394,14 @@ class _Walk:
                 elif size < 0:
                     made.pop(extra.ptr, None)
                 continue
-            if child.name in _CROSSING:
+            if copies and child.name in _CROSSING:
                 known = operator(child.name, child.overload_name)
                 uses = _uses(extra.inputs, known)
                 if self._crosses(child, uses):
                     crossed = True
                     self._add(child, extra, known, phase, COPIES, uses, [])
+                    self._inside(child, phase, copies=False)
+                    continue
             pending.extend(child.children)
         if crossed and event.name == "aten::_to_copy":
             return None

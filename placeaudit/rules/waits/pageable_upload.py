@@ -10,7 +10,7 @@ import numpy as np
 from placeaudit.model import Certainty, Evidence, Finding, Severity
 from placeaudit.rules.base import by_library, finding, library_name, plural
 from placeaudit.rules.facts import Facts, Group
-from placeaudit.rules.transfers import host_created, small_copies
+from placeaudit.rules.transfers import host_created, host_detour, small_copies, wide_copy
 from placeaudit.rules.transfers.duplicate_upload import duplicate_uploads
 from placeaudit.rules.transfers.host_bounce import host_bounces
 from placeaudit.rules.transfers.round_trip import round_trips
@@ -63,6 +63,7 @@ class PageableUpload:
         copies = facts.audit.copies
         usable = facts.uploads() & copies.waits & ~copies.pinned
         usable &= ~facts.once(round_trips).uploads & ~facts.once(host_created.explained)
+        usable &= ~facts.once(wide_copy.explained) & ~facts.once(host_detour.explained)
         usable &= ~facts.once(duplicate_uploads).repeats & ~facts.once(host_indices)
         usable &= ~facts.once(small_copies.explained) & (facts.once(host_bounces) < 0)
         large = copies.bytes >= _LARGE_BYTES
