@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from placeaudit.errors import SimulationError
+from placeaudit.simulate.spec import MAX_DEVICES
 from placeaudit.simulate.torch_cuda import retag
 from placeaudit.simulate.torch_cuda.comm import add_comm
 from placeaudit.simulate.torch_cuda.devices import limits
@@ -21,8 +22,9 @@ from placeaudit.simulate.torch_cuda.dispatch import Kernels
 from placeaudit.simulate.torch_cuda.ledger import Ledger
 from placeaudit.simulate.torch_cuda.native import (
     NativeDevice,
+    follow_forks,
     keep_freed_memory,
-    spare_forked_children,
+    settle_before_exit,
 )
 from placeaudit.simulate.torch_cuda.patches import Patches, forget_initialization
 from placeaudit.simulate.torch_cuda.profiling import add_profiling
@@ -59,7 +61,7 @@ class Installation:
     def __init__(self, spec: SimulationSpec) -> None:
         self.spec = spec
         self._patches = Patches()
-        self._ledger = Ledger(spec.count, spec.device.memory_bytes)
+        self._ledger = Ledger(MAX_DEVICES, spec.device.memory_bytes)
 
     def _install(self) -> None:
         patches, spec = self._patches, self.spec
@@ -83,7 +85,8 @@ class Installation:
         torch.cuda._lazy_init()
         if _process.kernels is None:
             keep_freed_memory()
-            spare_forked_children()
+            follow_forks()
+            settle_before_exit()
             _process.kernels = Kernels(_process.native)
         retag.ledgers.append(self._ledger)
         patches.on_undo(lambda: retag.ledgers.remove(self._ledger))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Kernels"]
 
+#: Declared as one implementation for every device, but on a loop of the device's own.
+_HOST_LOOPS: Final = ("kaiser_window", "kaiser_window.periodic", "kaiser_window.beta")
 _READS: Final = make_reads()
 _MAKERS: Final = make_nested()
 
@@ -121,6 +123,10 @@ class Kernels:
                 aten.impl(name, _dense_kernel(name, operator, declaration), "CUDA")
             if declaration.has_nested_cuda and _has_kernel(name, "NestedTensorCPU"):
                 aten.impl(name, nested_kernel(operator, declaration), "NestedTensorCUDA")
+        for name in _HOST_LOOPS:
+            operator = _find(name)
+            if operator is not None:
+                aten.impl(name, generic_kernel(operator, Declaration(name)), "CUDA")
         for name, kernel in special.items():
             if _find(name) is not None:
                 aten.impl(name, kernel, "CUDA")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from placeaudit.simulate.torch_cuda.kernels import assign
 from placeaudit.simulate.torch_cuda.retag import (
     to_device,
     to_host,
@@ -303,6 +304,33 @@ def _gru_backward_kernel(
     return tuple(None if item is None else to_plain_device(item, index) for item in results)
 
 
+# --- products in another dtype ----------------------------------------------------------------
+
+
+def _product_in(call: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """``mm.dtype`` and the like, which only devices have: the product kept in a wider dtype."""
+
+    def kernel(*operands: Any, out: Tensor | None = None, **factors: Any) -> Tensor:
+        *tensors, dtype = operands
+        host = [to_host(tensor).to(dtype) for tensor in tensors]
+        result = call(*host, **factors)
+        if out is not None:
+            return assign(out, result)
+        return to_device(result, tensors[0].get_device())
+
+    return kernel
+
+
+def _products() -> dict[str, Callable[..., Any]]:
+    calls: dict[str, Callable[..., Tensor]]
+    calls = {"mm": torch.mm, "bmm": torch.bmm, "addmm": torch.addmm, "baddbmm": torch.baddbmm}
+    return {
+        f"{name}.{overload}": _product_in(call)
+        for name, call in calls.items()
+        for overload in ("dtype", "dtype_out")
+    }
+
+
 def _never(*args: object, **kwargs: object) -> bool:
     """A library that is not there."""
     del args, kwargs
@@ -312,6 +340,7 @@ def _never(*args: object, **kwargs: object) -> bool:
 def make_layers() -> dict[str, Callable[..., Any]]:
     """Kernels by operator name."""
     return {
+        **_products(),
         "convolution": _convolution_kernel,
         "convolution_backward": _convolution_backward_kernel,
         "_fused_sdp_choice": _attention_choice,

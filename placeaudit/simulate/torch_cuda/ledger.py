@@ -34,6 +34,7 @@ class Ledger:
 
     def __init__(self, count: int, memory_bytes: int) -> None:
         self.memory_bytes = memory_bytes
+        self._limit = [memory_bytes] * count
         self._live: set[_Held] = set()
         self._current = [0] * count
         self._peak = [0] * count
@@ -59,7 +60,7 @@ class Ledger:
         Raises:
             torch.OutOfMemoryError: the device would not have that much memory.
         """
-        if self._current[index] + size > self.memory_bytes:
+        if self._current[index] + size > self._limit[index]:
             raise torch.OutOfMemoryError(self._full(index, size))
 
     def add(self, tensor: torch.Tensor, index: int) -> None:
@@ -73,7 +74,7 @@ class Ledger:
         if size == 0:
             return
         current = self._current[index] + size
-        if current > self.memory_bytes:
+        if current > self._limit[index]:
             raise torch.OutOfMemoryError(self._full(index, size))
         held = _Held(storage, self._release)
         held.index = index
@@ -98,6 +99,14 @@ class Ledger:
             f"CUDA out of memory. Tried to allocate {size / gib:.2f} GiB. GPU {index} has a total "
             f"capacity of {total / gib:.2f} GiB of which {(total - used) / gib:.2f} GiB is free."
         )
+
+    def set_fraction(self, fraction: float, index: int) -> None:
+        """Let the process have no more than this share of a device."""
+        self._limit[index] = int(fraction * self.memory_bytes)
+
+    def fraction(self, index: int) -> float:
+        """The share of a device that the process may have."""
+        return self._limit[index] / self.memory_bytes
 
     def stats(self, index: int) -> dict[str, Any]:
         """As ``torch._C._cuda_memoryStats``: nested, with the keys that ``torch.cuda`` reads."""

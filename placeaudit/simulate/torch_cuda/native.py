@@ -12,11 +12,13 @@ Three questions are asked in C++ and answered here through ``ctypes``, each with
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import mmap
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,12 +35,13 @@ __all__ = [
     "NativeDevice",
     "find_address",
     "find_function",
+    "follow_forks",
     "keep_freed_memory",
     "kept_for_ever",
     "memory",
     "open_library",
     "repair_engine",
-    "spare_forked_children",
+    "settle_before_exit",
 ]
 
 _CUDA_TYPE: Final = 1  # c10::DeviceType::CUDA
@@ -57,6 +60,7 @@ _NEW_CPU_GENERATOR: Final = "_ZN2at6detail18createCPUGeneratorEm"
 #: c10::detail's default_rng_seed_val (c10/core/GeneratorImpl.h).
 _DEFAULT_SEED: Final = 67280421310721
 _ENGINE: Final = "_ZN5torch8autograd6Engine18get_default_engineEv"
+_REQUIRE_INIT: Final = "_ZN5torch5utils24set_requires_device_initEN3c1010DeviceTypeEb"
 _START_THREADS: Final = "_ZN5torch8autograd6Engine20start_device_threadsEv"
 
 #: All memory of the process as 64-bit words: indexing reads and writes natively, several times
@@ -296,14 +300,35 @@ def repair_engine() -> None:
     find_function(cpu, _START_THREADS)(engine)
 
 
-def spare_forked_children() -> None:
-    """Let a forked child end at once.
+def _yield_lock() -> None:
+    for _ in range(8):
+        time.sleep(0.001)
+
+
+def settle_before_exit() -> None:
+    """Let autograd's device threads finish before the interpreter ends.
+
+    They run Python kernels, and when a backward returns one of them may still be about to drop what
+    it held.  Where it asks for the interpreter's lock after the end has begun, Python tears it down
+    in the middle of C++, which aborts the process.
+    """
+    atexit.register(_yield_lock)
+
+
+def follow_forks() -> None:
+    """Let a forked child end at once, and be refused the devices as CUDA refuses them.
 
     At exit the engine waits up to ten seconds for its device threads, which only the parent has.
+    A CUDA build asks ``torch.cuda`` again in a child, whose ``_lazy_init`` raises the known error.
     """
-    os.register_at_fork(
-        after_in_child=lambda: os.environ.setdefault("TORCH_AUTOGRAD_SHUTDOWN_WAIT_LIMIT", "0")
-    )
+    ask_again = find_function(open_library("libtorch_python.so"), _REQUIRE_INIT)
+    ask_again.argtypes = [ctypes.c_int8, ctypes.c_bool]
+
+    def in_child() -> None:
+        os.environ.setdefault("TORCH_AUTOGRAD_SHUTDOWN_WAIT_LIMIT", "0")
+        ask_again(_CUDA_TYPE, True)
+
+    os.register_at_fork(after_in_child=in_child)
 
 
 def keep_freed_memory() -> None:

@@ -91,6 +91,19 @@ class _Runtime:
         """Free and total bytes."""
         return self._ledger.free_and_total(index)
 
+    def accelerator_functions(self) -> dict[str, object]:
+        """Names in ``torch._C`` that ask C++ for the device's allocator elsewhere."""
+        ledger = self._ledger
+        return {
+            "_accelerator_isAllocatorInitialized": lambda: True,
+            "_accelerator_emptyCache": ledger.release_unused,
+            "_accelerator_emptyHostCache": _nothing,
+            "_accelerator_getDeviceStats": ledger.stats,
+            "_accelerator_resetPeakStats": ledger.reset_peak,
+            "_accelerator_resetAccumulatedStats": ledger.reset_accumulated,
+            "_accelerator_getMemoryInfo": self.memory_info,
+        }
+
     def functions(self) -> dict[str, object]:
         """Names in ``torch._C``."""
         ledger = self._ledger
@@ -111,7 +124,15 @@ class _Runtime:
             "_cuda_memoryStats": ledger.stats,
             "_cuda_resetPeakMemoryStats": ledger.reset_peak,
             "_cuda_resetAccumulatedMemoryStats": ledger.reset_accumulated,
-            "_cuda_setMemoryFraction": _nothing,
+            "_cuda_setMemoryFraction": ledger.set_fraction,
+            "_cuda_getMemoryFraction": ledger.fraction,
+            "_cuda_memorySnapshot": lambda _pool: {"segments": [], "device_traces": []},
+            "_cuda_record_memory_history": _nothing,
+            "_cuda_record_memory_history_legacy": _nothing,
+            "_cuda_getCurrentBlasHandle": lambda: 0,
+            "_cuda_get_cudnn_benchmark_limit": lambda: 10,
+            "_cuda_set_cudnn_benchmark_limit": _nothing,
+            "_has_cudnn": True,
             "_cuda_getAllocatorBackend": lambda: "native",
             "_cuda_cudaCachingAllocator_enable": _nothing,
             "_cuda_sleep": _nothing,
@@ -139,6 +160,7 @@ def add_runtime(patches: Patches, spec: SimulationSpec, ledger: Ledger) -> None:
     """Supply the functions, and the values torch took from a CUDA build when imported."""
     runtime = _Runtime(spec, ledger)
     patches.set_all(torch._C, runtime.functions())
+    patches.set_all(torch._C, runtime.accelerator_functions())
     cuda = torch.cuda
     cudart = SimpleNamespace(
         cudaMemGetInfo=runtime.memory_info,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 
 from placeaudit.errors import SimulationError
+from placeaudit.simulate.spec import MAX_DEVICES
 from placeaudit.simulate.torch_cuda.native import repair_engine
+from placeaudit.simulate.torch_cuda.retag import to_device
 
 __all__ = ["run_selftest"]
 
@@ -20,6 +22,19 @@ def _backward(index: int) -> None:
     expected = [[24.0, 24.0], [24.0, 24.0]]
     if gradient.cpu().tolist() != expected:
         raise SimulationError("a backward pass on the simulated device gave a wrong gradient")
+
+
+def _begin_threads() -> None:
+    """Wait until autograd's thread of every device stands.
+
+    The engine starts one for each device its guard knows, and each first asks for the interpreter's
+    lock.  One that still waits for it when a short program ends is torn down by Python in the
+    middle of C++, which aborts the process.  A thread that has run a node waits no more.
+    """
+    with torch.enable_grad():
+        for index in range(MAX_DEVICES):
+            x = to_device(torch.ones(1, device="cpu"), index).requires_grad_()
+            torch.autograd.grad(x * 2, x, x.detach())
 
 
 def run_selftest(count: int) -> None:
@@ -46,3 +61,4 @@ def run_selftest(count: int) -> None:
             # A backward ran before there was a device.
             repair_engine()
             _backward(last)
+        _begin_threads()

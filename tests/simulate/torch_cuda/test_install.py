@@ -154,3 +154,19 @@ def test_the_random_stream_is_not_touched() -> None:
 def test_install_survives_inference_mode() -> None:
     with torch.inference_mode(), simulate("cuda"):
         assert torch.ones(2, device="cuda").sum().item() == 2
+
+
+#: With threads that wait for the lock until they are let: what a busy machine does at times.
+_SHORT_PROGRAM = """
+import sys
+import torch
+from placeaudit.simulate import simulate
+sys.setswitchinterval(1000)
+simulate("cuda:2").__enter__()
+"""
+
+
+def test_a_short_program_ends_in_order() -> None:
+    for _ in range(3):
+        ended = _run(_SHORT_PROGRAM)
+        assert (ended.returncode, ended.stderr) == (0, "")

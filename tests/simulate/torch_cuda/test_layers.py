@@ -96,3 +96,19 @@ def test_ctc_loss_runs() -> None:
     lengths = torch.tensor([10, 10]), torch.tensor([2, 2])
     functional.ctc_loss(scores, targets, *lengths).backward()
     assert scores.grad is not None
+
+
+def test_products_are_kept_in_a_wider_dtype() -> None:
+    a = torch.full((2, 2), 1.5, dtype=torch.bfloat16, device="cuda")
+    product = torch.mm(a, a, out_dtype=torch.float32)
+    assert (product.dtype, product.is_cuda) == (torch.float32, True)
+    assert product.tolist() == [[4.5, 4.5], [4.5, 4.5]]
+    out = torch.empty(0, device="cuda")
+    torch.addmm(product, a, a, out_dtype=torch.float32, out=out)
+    assert out.tolist() == [[9, 9], [9, 9]]
+
+
+def test_windows_with_a_loop_of_their_own_agree() -> None:
+    window = torch.kaiser_window(7, device="cuda")
+    assert window.is_cuda
+    assert torch.equal(window.cpu(), torch.kaiser_window(7))

@@ -20,6 +20,7 @@ SIMULATION_ONLY = frozenset(
         "test_one_seed_gives_the_numbers_of_a_host_run",
         "test_events_measure_host_time",
         "test_memory_is_counted_until_the_storage_dies",
+        "test_memory_history_can_be_asked_for",
     }
 )
 
@@ -198,3 +199,47 @@ def test_profiling_the_device_is_silent(
     run.key_averages().table()
     assert kinds.CUDA in torch.profiler.supported_activities()
     assert "Failed to record" not in capfd.readouterr().err
+
+
+def test_the_accelerator_reports_the_same_memory() -> None:
+    x = torch.ones(1000, device="cuda")
+    assert torch.accelerator.memory_allocated(0) == torch.cuda.memory_allocated(0) >= x.nbytes
+    assert torch.accelerator.max_memory_allocated(0) >= x.nbytes
+    torch.accelerator.reset_peak_memory_stats()
+    torch.accelerator.empty_cache()
+    assert torch.accelerator.memory_reserved(0) == torch.cuda.memory_reserved(0)
+
+
+def test_a_share_of_the_device_is_all_there_is() -> None:
+    torch.cuda.set_per_process_memory_fraction(0.25, 1)
+    try:
+        assert torch.cuda.get_per_process_memory_fraction(1) == pytest.approx(0.25)
+        with pytest.raises(torch.OutOfMemoryError):
+            torch.empty(30 << 30, dtype=torch.uint8, device="cuda:1")
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, 1)
+
+
+def test_memory_history_can_be_asked_for() -> None:
+    torch.cuda.memory._record_memory_history()
+    assert "segments" in torch.cuda.memory._snapshot()
+    torch.cuda.memory._record_memory_history(enabled=None)
+    assert torch.backends.cudnn.is_available()
+
+
+def _use_device(results: Any) -> None:
+    try:
+        torch.zeros(1, device="cuda")
+    except RuntimeError as error:
+        results.put(str(error))
+
+
+def test_a_forked_child_is_refused_in_the_known_words() -> None:
+    torch.zeros(1, device="cuda")
+    fork = torch.multiprocessing.get_context("fork")
+    results = fork.SimpleQueue()
+    child = fork.Process(target=_use_device, args=(results,))
+    child.start()
+    child.join()
+    assert "Cannot re-initialize CUDA in forked subprocess" in results.get()
+    assert child.exitcode == 0
