@@ -8,6 +8,7 @@ what runs in the same turn of the same loop, after the download, is looked at.
 from __future__ import annotations
 
 import ast
+import copy
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,6 +88,8 @@ def reading_after(site: CallSite) -> Read:
         target = func.value
         while isinstance(target, ast.Subscript):
             target = target.value
+        if isinstance(target, ast.Attribute):
+            return walk.held(func.value)
         return walk.written(target) if isinstance(target, ast.Name) else _UNKNOWN
     return walk.up(node, 0)
 
@@ -171,6 +174,23 @@ class _Walk:
         # Somebody else's tensor: what is not seen here may be read there.
         return found if stored or found.reading is Reading.HERE else _UNKNOWN
 
+    def held(self, target: ast.expr) -> Read:
+        """The first read of a tensor that an object holds: ``self.buffer``, ``self.slots[i]``.
+
+        Only the same expression is the same tensor; others may read it too.
+        """
+        file, text = self._file, ast.dump(_loaded(target))
+        for use in sorted(ast.walk(self._scope), key=start):
+            if not isinstance(use, ast.Attribute | ast.Subscript) or ast.dump(use) != text:
+                continue
+            if start(use) < end(self._origin) or file.scope(use) is not self._scope:
+                continue
+            if file.loop(use) is self._loop or self._inside(use):
+                read = self.up(use, 1)
+                if read.reading is Reading.HERE:
+                    return read
+        return _UNKNOWN
+
     def name(self, name: ast.Name, depth: int) -> Read:
         """The first read of a local name in the same turn, until it is assigned again."""
         file = self._file
@@ -224,6 +244,14 @@ class _Walk:
             for s in between
             for n in ast.walk(s)
         )
+
+
+def _loaded(node: ast.expr) -> ast.expr:
+    """``node`` as it looks where it is read."""
+    copied = copy.deepcopy(node)
+    if isinstance(copied, ast.Attribute | ast.Subscript):
+        copied.ctx = ast.Load()
+    return copied
 
 
 def _block(file: ParsedFile, statement: ast.stmt) -> list[ast.stmt]:

@@ -16,7 +16,7 @@ from typing import Final
 from placeaudit.analyze.callsite import CallSite
 from placeaudit.analyze.source import ParsedFile
 
-__all__ = ["Use", "UseKind", "use_of"]
+__all__ = ["Use", "UseKind", "use_along", "use_of"]
 
 
 class UseKind(enum.IntEnum):
@@ -86,6 +86,28 @@ def use_of(site: CallSite) -> Use:
     return _Walk(site.file).value(site.node, 0)
 
 
+def use_along(sites: Iterable[CallSite | None]) -> Use:
+    """As ``use_of``, on through the callers of a function that returns the value.
+
+    ``sites`` are the expressions of a call stack, the reading one first.
+    """
+    use = _UNKNOWN
+    for site in sites:
+        above = use_of(site) if site is not None else _UNKNOWN
+        if use.kind is UseKind.RETURNED and above.kind is UseKind.UNKNOWN:
+            break
+        use = above
+        if use.kind is not UseKind.RETURNED or site is None or _yields(site):
+            break
+    return use
+
+
+def _yields(site: CallSite) -> bool:
+    """Whether the function is a generator: its values go to a loop, not to the calling frame."""
+    scope = site.file.scope(site.node)
+    return any(isinstance(n, ast.Yield | ast.YieldFrom) for n in ast.walk(scope))
+
+
 class _Walk:
     """One walk up from a read; remembers names and functions it has been through."""
 
@@ -126,6 +148,8 @@ class _Walk:
                 return self._use(UseKind.NEEDED, parent)
             case ast.If() | ast.While() if node is parent.test:
                 return self._test(parent)
+            case ast.Compare(ops=[ast.Is() | ast.IsNot()]):
+                return self._use(UseKind.DISCARDED, parent)
             case ast.IfExp(test=test) if node is test:
                 return self._use(UseKind.BRANCH, parent)
             case ast.comprehension():
@@ -264,7 +288,11 @@ class _Walk:
         return self._name(target, statement, depth)
 
     def _name(self, store: ast.Name, statement: ast.AST, depth: int) -> Use:
-        """The uses of a local name until it is assigned again."""
+        """The uses of a local name until it is assigned again.
+
+        Where a loop assigns it: also in the next turn, before that.  What stands after the loop
+        takes the last value only, for which no turn needed its own.
+        """
         file = self._file
         if store in self._seen:
             return _UNKNOWN
@@ -287,6 +315,21 @@ class _Walk:
             and file.order(n) >= begin
             and (until is None or file.order(n) <= until)
         ]
+        loop = file.loop(store)
+        if loop is not None:
+            within = set(ast.walk(loop))
+            stores = [n for n in names if not isinstance(n.ctx, ast.Load) and n in within]
+            loads = [n for n in loads if n in within]
+            if stores[-1] is store:
+                first, updated = file.order(stores[0]), set(ast.walk(statement))
+                loads += [
+                    n
+                    for n in names
+                    if isinstance(n.ctx, ast.Load)
+                    and file.order(n) < first
+                    and n in within
+                    and n not in updated
+                ]
         if not loads:
             return self._use(UseKind.ACCUMULATED, statement)
         return self._worst(self._up(n, depth + 1) for n in loads)

@@ -16,6 +16,7 @@ from placeaudit.rules.transfers import host_created
 from placeaudit.rules.transfers.duplicate_upload import duplicate_uploads
 from placeaudit.rules.transfers.host_bounce import host_bounces
 from placeaudit.rules.transfers.round_trip import round_trips
+from placeaudit.rules.waits.host_index import host_indices
 
 __all__ = ["DatasetReupload"]
 
@@ -87,6 +88,7 @@ class DatasetReupload:
         usable = facts.uploads() & (copies.content_hash != 0)
         usable &= ~facts.once(round_trips).uploads & ~facts.once(host_created.explained)
         usable &= ~facts.once(duplicate_uploads).repeats & (facts.once(host_bounces) < 0)
+        usable &= ~facts.once(host_indices)
         together: dict[tuple[str, str, int, int], list[Period]] = {}
         for group in facts.groups(copies, np.flatnonzero(usable)):
             found = _period(copies, group)

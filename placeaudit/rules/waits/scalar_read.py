@@ -7,14 +7,15 @@ from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from placeaudit.analyze.callsite import CallSite
+from placeaudit.analyze.callsite import CallSite, call_site
 from placeaudit.analyze.columns import distinct
 from placeaudit.analyze.sites import module_path
-from placeaudit.analyze.uses import Use, UseKind, use_of
+from placeaudit.analyze.uses import Use, UseKind, use_along, use_of
 from placeaudit.model import Certainty, Evidence, Finding, Severity, Site
 from placeaudit.rules.base import finding, library_name
-from placeaudit.rules.facts import TINY_BYTES, Facts, Group
+from placeaudit.rules.facts import TINY_BYTES, Facts, Group, Rows
 from placeaudit.rules.transfers import host_bounce, small_copies
 from placeaudit.rules.transfers.duplicate_download import duplicate_downloads
 from placeaudit.rules.transfers.round_trip import round_trips
@@ -34,6 +35,13 @@ _OPTIONS: Final = (
         ),
     ),
 )
+
+#: What a distribution does without checking its arguments: no option avoids its reads.
+_SAMPLES: Final = frozenset({"sample", "rsample", "sample_n", "rsample_n"})
+#: Methods that bring a tensor to the host as it is.
+_MOVES: Final = frozenset({"cpu", "to", "numpy", "copy_"})
+#: Uses in which somebody looks at values, be it of a whole tensor.
+_SHOWS: Final = frozenset({UseKind.PRINTED, UseKind.ASSERTED, UseKind.BRANCH})
 
 #: Uses that the syntax shows completely: nothing else can need the value.
 _SHOWN: Final = frozenset({UseKind.ACCUMULATED, UseKind.PRINTED, UseKind.ASSERTED})
@@ -86,8 +94,11 @@ class ScalarRead:
         small = copies.bytes <= TINY_BYTES
         for group in facts.groups(copies, np.flatnonzero(reads)):
             call = facts.call(group.index)
-            use = use_of(call) if call else Use(UseKind.UNKNOWN)
+            use = _use(facts, group, call)
             rows = group.rows
+            if call is not None and _moves(call) and use.kind not in _SHOWS:
+                # `.cpu()` of several values moves a tensor; nobody is seen to look at a value.
+                rows = rows[_single(facts, rows)]
             if not (call is not None and _formats(call, use)):
                 # A line that mostly brings whole tensors down reads no value, be one of them tiny.
                 mostly = 2 * int(small[rows].sum()) > len(rows)
@@ -151,6 +162,40 @@ class ScalarRead:
         )
 
 
+def _use(facts: Facts, group: Group, call: CallSite | None) -> Use:
+    """What becomes of the value, if need be in the functions it is returned to."""
+    if call is None:
+        return Use(UseKind.UNKNOWN)
+    use = use_of(call)
+    if use.kind is not UseKind.RETURNED:
+        return use
+    audit, user = facts.audit, group.site.user
+    found = [use]
+    for index in distinct(audit.copies.stack[group.rows]).tolist():
+        frames = audit.stacks[index] if index >= 0 else ()
+        if user in frames:
+            outer = [f for f in frames[frames.index(user) + 1 :] if not f.package]
+            found.append(use_along([call, *(call_site(facts.sources, f) for f in outer)]))
+    return max(found, key=lambda use: use.kind)
+
+
+def _moves(call: CallSite) -> bool:
+    """The line asks for a tensor on the host, not for a number."""
+    func = call.node.func if isinstance(call.node, ast.Call) else None
+    return isinstance(func, ast.Attribute) and func.attr in _MOVES
+
+
+def _single(facts: Facts, rows: Rows) -> npt.NDArray[np.bool_]:
+    """Which of these copies brought one element only."""
+    shapes = facts.audit.copies.shape[rows]
+    single = [
+        shape
+        for shape in distinct(shapes).tolist()
+        if all(part == "1" for part in facts.audit.text(shape).split("x") if part)
+    ]
+    return np.isin(shapes, single)
+
+
 def _formats(call: CallSite, use: Use) -> bool:
     """The line prints or formats the tensor as a whole, so its size does not matter."""
     if isinstance(call.node, ast.FormattedValue | ast.JoinedStr):
@@ -179,6 +224,8 @@ def _option(site: Site) -> str:
     if site.library is None or site.library.package != "torch":
         return ""
     path = module_path(site.library)
+    if site.library.function.rpartition(".")[2] in _SAMPLES:
+        return ""
     return next((option for start, option in _OPTIONS if path.startswith(start)), "")
 
 

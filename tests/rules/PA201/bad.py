@@ -18,7 +18,7 @@ for x, y in data:
     loss.backward()
     optimizer.step()
     total += loss.item()  # expect: PA201
-    history.append(float(loss))  # expect: PA201
+    history.append(float(loss.sqrt()))  # expect: PA201
     print(f"loss {loss:.3f}")  # expect: PA201
     if loss > 1e6:  # expect: PA201
         loss = loss * 0

@@ -30,7 +30,7 @@ for x, y in data:
     loss.backward()
     optimizer.step()
     log.write(f"{loss.item()}\n")  # expect: PA201 info
-    value = loss.item()  # expect: PA201 info
+    value = loss.sqrt().item()  # expect: PA201 info
     if value < best:
         best, bad = value, 0
     else:
