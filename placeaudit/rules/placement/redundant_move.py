@@ -83,8 +83,10 @@ class RedundantMove:
             if file is None:
                 continue
             for move in _moves(file):
-                at = (start(move.node), end(move.node))
-                if at in seen[path] or not _is_device(move.target, devices[path]):
+                begin, finish = start(move.node), end(move.node)
+                if any(begin <= place < finish for place in seen[path]):
+                    continue
+                if not _is_device(move.target, devices[path]):
                     continue
                 if _runs(file, move.node, regular):
                     yield self._finding(file, path, move)
@@ -118,14 +120,16 @@ class RedundantMove:
         )
 
 
-def _seen(facts: Facts) -> dict[str, set[tuple[Position, Position]]]:
-    """By file: expressions at which anything was recorded, in whatever frame of a stack."""
-    found: dict[str, set[tuple[Position, Position]]] = defaultdict(set)
+def _seen(facts: Facts) -> dict[str, set[Position]]:
+    """By file: where expressions begin at which anything was recorded, in any frame of a stack.
+
+    Where they end is not asked: another Python may have recorded other columns.
+    """
+    found: dict[str, set[Position]] = defaultdict(set)
     for stack in facts.audit.stacks:
         for frame in stack:
             if not frame.package:
-                place = (frame.line, frame.col), (frame.end_line, frame.end_col)
-                found[frame.file].add(place)
+                found[frame.file].add((frame.line, frame.col))
     return found
 
 
