@@ -73,6 +73,13 @@ def test_nonsense_to_simulate(sandbox: Any, spec: str) -> None:
     assert not (sandbox.path / "placeaudit-run").exists()
 
 
+@pytest.mark.parametrize("steps", ["5", "3:3", "a:b"])
+def test_nonsense_as_steps(sandbox: Any, steps: str) -> None:
+    sandbox.write("main.py", SAY)
+    assert f"--steps '{steps}'" in refused(sandbox, "--steps", steps, "main.py")
+    assert not (sandbox.path / "placeaudit-run").exists()
+
+
 def test_the_default_output_never_overwrites(sandbox: Any) -> None:
     sandbox.write("main.py", SAY)
     for name in ("placeaudit-run", "placeaudit-run-2", "placeaudit-run-3"):

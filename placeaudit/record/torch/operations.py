@@ -113,13 +113,18 @@ class OperationWindow:
             self._done = True
             self._context.window = None
             self._stop()
-            for patch in reversed(self._patches):
-                patch.undo()
-            self._patches.clear()
-            self.convert()
-            with contextlib.suppress(ValueError):
-                self._context.writer.before_flush.remove(self.convert)
-            self._reader.finish()
+            self._undo(self._exports)
+            self._undo(self._patches)
+        self.convert()
+        with contextlib.suppress(ValueError):
+            self._context.writer.before_flush.remove(self.convert)
+        self._reader.finish()
+
+    @staticmethod
+    def _undo(patches: list[Patch]) -> None:
+        for patch in reversed(patches):
+            patch.undo()
+        patches.clear()
 
     def covered(self) -> dict[str, object]:
         """What the window covered, for ``meta.json``."""
@@ -182,8 +187,9 @@ class OperationWindow:
     def before_fork(self) -> None:
         """A child must not inherit a running profiler."""
         with self._lock:
-            self._resume = self._chunk is not None
+            before = self._chunk
             self._stop()
+            self._resume = before is not None and self._chunk is None
 
     def after_fork_in_parent(self) -> None:
         """Go on where the fork interrupted."""
@@ -198,6 +204,7 @@ class OperationWindow:
         self._context.window = None
         self._waiting.clear()
         self._chunk = None
+        self._undo(self._exports)
 
     # --- steps ---------------------------------------------------------------------------------
 
@@ -262,9 +269,10 @@ class OperationWindow:
 
     def _stop(self, label: str = "") -> None:
         with self._lock:
-            chunk, self._chunk = self._chunk, None
-            if chunk is None:
-                return
+            chunk = self._chunk
+            if chunk is None or chunk.thread != threading.get_native_id():
+                return  # only the thread that started the collection can end it
+            self._chunk = None
             chunk.end_ns = now_ns()
             chunk.others = max(chunk.others, _other_threads())
             if self._quiet is not None:
@@ -272,9 +280,7 @@ class OperationWindow:
             chunk.label = label or f"step {self._ended}"
             if self._opening and (self._steps.first > 0 or not label):
                 chunk.label = "first operations"
-            for patch in reversed(self._exports):
-                patch.undo()
-            self._exports.clear()
+            self._undo(self._exports)
             if not _autograd._profiler_enabled():
                 return  # somebody took it over: what it saw is lost
             chunk.result = _autograd._disable_profiler()
@@ -286,10 +292,12 @@ class OperationWindow:
     def convert(self) -> None:
         """Turn finished trees into rows."""
         with self._converting:
-            while self._waiting and not self._early():
+            while True:
                 try:
+                    if self._early(self._waiting[0]):
+                        return
                     chunk = self._waiting.popleft()
-                except IndexError:  # the first operations, dropped
+                except IndexError:  # none, or the first operations were dropped just now
                     return
                 try:
                     self._reader.convert(chunk)
@@ -304,9 +312,8 @@ class OperationWindow:
                 except Exception as error:  # noqa: BLE001
                     self._give_up(error)
 
-    def _early(self) -> bool:
+    def _early(self, chunk: Chunk) -> bool:
         """Whether the first operations may still be made needless by a window of steps."""
-        chunk = self._waiting[0]
         young = now_ns() - chunk.end_ns < OPENING_KEPT_NS
         return chunk.opening and young and not self._done and self._steps.first > 0
 
@@ -338,8 +345,9 @@ class OperationWindow:
                 self._patches.append(Patch(module, name, make(starts)))
 
     def _step_aside(self) -> None:
-        if self._chunk is None:
-            return
+        chunk = self._chunk
+        if chunk is None or chunk.thread != threading.get_native_id():
+            return  # each thread has a profiler of its own
         try:
             self._stop()
             self._note("the program started a profiler: the operation window ended there")
