@@ -133,9 +133,9 @@ class Estimate:
     """What a fix would give.
 
     ``saved_s`` is seconds a step, ``ratio`` the share of a step (0.04 = 4 %), ``low_s``/``high_s``
-    the interval.  ``is_bound`` marks an upper bound.  ``basis`` is ``"measured"``,
-    ``"modelled on h100"`` or, where the wait for work queued before is not modelled,
-    ``"modelled on h100, device idle"``.  ``ratio`` is None where no real step was measured.
+    the interval.  ``is_bound`` marks an upper bound; where it is False the wait for work queued
+    before is not modelled, and the figures are those of an idle device.  ``basis`` is
+    ``"measured"`` or ``"modelled on h100"``.  ``ratio`` is None where no real step was measured.
     """
 
     saved_s: float

@@ -60,8 +60,9 @@ def rate(per_step: float | None) -> str:
 
 def saving(estimate: Estimate) -> str:
     """What a fix saves: ``"at most 4 % (1.2 ms a step, measured)"``."""
-    upto = "at most " if estimate.is_bound else ""
     seconds = f"{duration(estimate.saved_s)} a step"
+    if not estimate.is_bound:
+        return f"{seconds} on an idle device, more behind queued work ({estimate.basis})"
     if estimate.ratio is None:
-        return f"{upto}{seconds} ({estimate.basis})"
-    return f"{upto}{_significant(100 * estimate.ratio)} % ({seconds}, {estimate.basis})"
+        return f"at most {seconds} ({estimate.basis})"
+    return f"at most {_significant(100 * estimate.ratio)} % ({seconds}, {estimate.basis})"

@@ -6,8 +6,8 @@ which the copy is part of; one that it does not wait for, with the time it keeps
 the link model.  What hides behind other work is not known here, so every figure is "at most".
 
 In simulation a step takes the simulation's time, of which no share of a real step can be told, so
-there is no ratio; and how long the host would wait for work queued before is not modelled: the
-basis says that the device is taken to be idle.
+there is no ratio; and how long the host would wait for work queued before is not modelled, so what
+the host waits for is no bound there: it is the time on an idle device.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ __all__ = ["bound_s", "estimate"]
 
 #: The slowest link of the hardware models: what bounds a device that none of them stands for.
 _SLOWEST: Final = "t4"
-_IDLE: Final = ", device idle"
 
 
 def estimate(
@@ -60,7 +59,7 @@ def estimate(
         ratio=None if simulated else _ratio(facts, events, rows, saved),
         low_s=0.0,
         high_s=saved,
-        is_bound=True,
+        is_bound=not (simulated and waited),
         basis=_basis(audit, waited=waited, linked=linked),
     )
 
@@ -112,7 +111,7 @@ def _ratio(
 def _basis(audit: Audit, *, waited: float, linked: float) -> str:
     """Where the figure comes from."""
     if audit.meta.simulated:
-        return audit.meta.basis + (_IDLE if waited else "")
+        return audit.meta.basis
     if not linked:
         return "measured"
     modelled = f"modelled on {_SLOWEST}"

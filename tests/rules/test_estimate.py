@@ -51,7 +51,7 @@ def test_in_simulation_no_share_of_a_step_is_claimed() -> None:
     assert estimate is not None
     assert estimate.ratio is None
     assert estimate.saved_s == pytest.approx(DEVICES["h100"].d2h_s(4, pinned=False), rel=1e-3)
-    assert estimate.basis == "modelled on h100, device idle"
+    assert (estimate.is_bound, estimate.basis) == (False, "modelled on h100")
 
 
 def test_without_steps_there_is_none() -> None:
