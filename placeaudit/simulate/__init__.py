@@ -38,8 +38,12 @@ def simulate(spec: str | SimulationSpec = "cuda") -> Iterator[SimulationSpec]:
     if outer is not None:
         yield outer.spec
         return
+    from placeaudit.simulate.processes import simulate_in_children
+
     installation = torch_cuda.install(wanted)
+    forget_children = simulate_in_children(str(wanted))
     try:
         yield wanted
     finally:
+        forget_children()
         installation.uninstall()

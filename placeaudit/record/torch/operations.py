@@ -420,7 +420,9 @@ def _address(tensor: Any) -> int:
     if tensor is None:
         return 0
     base: Any = torch._C.TensorBase
-    return int(base.untyped_storage(tensor).data_ptr())
+    storage = base.untyped_storage(tensor)
+    # A fake tensor has none, and warns when asked.
+    return 0 if storage.device.type == "meta" else int(storage.data_ptr())
 
 
 def _outside() -> bool:

@@ -147,6 +147,18 @@ def test_memory_that_leaves_pytorch_is_marked(windowed: Callable[..., Recorded])
     assert len({row["inputs"][0] for row in exported} & targets) == 12
 
 
+@pytest.mark.filterwarnings("error")
+def test_fake_tensors_are_not_asked_for_memory(windowed: Callable[..., Recorded]) -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    def program(_: Any) -> None:
+        torch.ones(3, device="cuda").cpu()
+        with FakeTensorMode():
+            torch.nn.functional.relu(torch.empty(3, device="cuda"))
+
+    windowed(program, "all")
+
+
 def test_an_array_over_a_downloads_memory_is_the_same_memory(
     windowed: Callable[..., Recorded],
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -154,6 +155,33 @@ def test_the_random_stream_is_not_touched() -> None:
 def test_install_survives_inference_mode() -> None:
     with torch.inference_mode(), simulate("cuda"):
         assert torch.ones(2, device="cuda").sum().item() == 2
+
+
+_SPAWNING_PROGRAM = """
+import torch
+import placeaudit
+
+def child(results):
+    results.put(torch.ones(3, device="cuda:1").sum().item())
+
+if __name__ == "__main__":
+    with placeaudit.simulate("cuda:2"):
+        spawn = torch.multiprocessing.get_context("spawn")
+        results = spawn.SimpleQueue()
+        process = spawn.Process(target=child, args=(results,))
+        process.start()
+        process.join()
+        print(process.exitcode, results.get())
+"""
+
+
+def test_spawned_children_simulate_too(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(_SPAWNING_PROGRAM)
+    ended = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (ended.stdout, ended.stderr) == ("0 3.0\n", "")
 
 
 #: With threads that wait for the lock until they are let: what a busy machine does at times.
