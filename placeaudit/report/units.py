@@ -62,7 +62,7 @@ def saving(estimate: Estimate) -> str:
     """What a fix saves: ``"at most 4 % (1.2 ms a step, measured)"``."""
     seconds = f"{duration(estimate.saved_s)} a step"
     if not estimate.is_bound:
-        return f"{seconds} on an idle device, more behind queued work ({estimate.basis})"
+        return f"{seconds} on an idle device, more behind queued work"
     if estimate.ratio is None:
         return f"at most {seconds} ({estimate.basis})"
     return f"at most {_significant(100 * estimate.ratio)} % ({seconds}, {estimate.basis})"
