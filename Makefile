@@ -26,7 +26,7 @@ demo: .venv/.test
 	@echo "The report is demo/report.html; open it in a browser."
 
 test: .venv/.test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 # On a machine with an NVIDIA device: is everything that is assumed of one true of this one?
 test-gpu: .venv/.test
