@@ -17,7 +17,7 @@ from placeaudit.simulate.torch_cuda.devices import (
     index_of,
     make_mismatch,
 )
-from placeaudit.simulate.torch_cuda.retag import to_device, to_host, to_plain_device, to_plain_host
+from placeaudit.simulate.torch_cuda.retag import to_device, to_host, to_plain_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,13 +205,11 @@ def generic_kernel(operator: Any, declaration: Declaration) -> Kernel:
     if not sources:
         return lambda *args, **kwargs: run(args, kwargs)[0]
     if all(source is None for source in sources):
-        # What sees no lazy bits makes none.
-        wrap = to_device if _sees_lazy_bits(operator) else to_plain_device
 
         def kernel(*args: object, **kwargs: object) -> object:
             result, index = run(args, kwargs)
             if isinstance(result, Tensor):
-                return wrap(result, index)
+                return to_device(result, index)
             return _wrap(result, index)
 
         return kernel

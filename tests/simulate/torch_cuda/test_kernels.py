@@ -105,6 +105,20 @@ def test_conjugates_and_negatives_are_carried() -> None:
     assert x.conj().imag.cpu().tolist() == [-2, 1]
 
 
+def test_results_that_are_lazily_conjugate_stay_so() -> None:
+    torch.manual_seed(0)
+    a, b = (torch.randn(3, 3, dtype=torch.complex64) for _ in range(2))
+    results = []
+    for device in ("cpu", "cuda"):
+        factors, pivots = torch.linalg.lu_factor(a.to(device))
+        for left in (True, False):
+            for adjoint in (True, False):
+                options = {"left": left, "adjoint": adjoint}
+                results.append(torch.linalg.lu_solve(factors, pivots, b.to(device), **options))
+    for ours, theirs in zip(results[4:], results[:4], strict=True):
+        torch.testing.assert_close(ours.cpu(), theirs)
+
+
 def test_numpy_refuses_in_pytorchs_words() -> None:
     with pytest.raises(TypeError) as caught:
         torch.ones(1, device="cuda").numpy()
