@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from types import FrameType
+from typing import Any, Final
 
 import torch
 from torch.optim import optimizer as torch_optimizer
@@ -16,6 +18,9 @@ from placeaudit.record.torch.context import TorchContext
 from placeaudit.record.torch.modules import Census
 
 __all__ = ["OptimizerSource"]
+
+#: The code of the function that PyTorch wraps every optimizer's step in.
+_STEP: Final = torch_optimizer.Optimizer.profile_hook_step(len).__code__
 
 
 @dataclass(slots=True)
@@ -54,6 +59,8 @@ class OptimizerSource:
         if torch.compiler.is_compiling():
             return
         try:
+            if _inside_own_step(optimizer):
+                return
             known = self._known.get(optimizer)
             if known is None:
                 known = self._known[optimizer] = _Known()
@@ -71,6 +78,8 @@ class OptimizerSource:
         if torch.compiler.is_compiling():
             return
         try:
+            if _inside_own_step(optimizer):
+                return
             known = self._known.get(optimizer)
             if known is None:
                 return
@@ -124,6 +133,23 @@ class OptimizerSource:
                     self._census.add(
                         "optimizer-state", optimizer, f"{name}.{key}", value, parameter
                     )
+
+
+def _inside_own_step(optimizer: Any) -> bool:
+    """Whether this hook runs for ``super().step()`` inside the step of the same optimizer.
+
+    PyTorch calls the hooks in the step of each class of which there was an instance.
+    """
+    hooked = [c for c in type(optimizer).__mro__ if hasattr(vars(c).get("step"), "hooked")]
+    if len(hooked) < 2:  # noqa: PLR2004 (one step, one call of the hooks)
+        return False
+    steps = 0
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is _STEP and frame.f_locals.get("self") is optimizer:
+            steps += 1
+        frame = frame.f_back
+    return steps > 1
 
 
 def _parameters(optimizer: Any) -> Iterator[tuple[str, torch.Tensor]]:

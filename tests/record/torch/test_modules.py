@@ -100,6 +100,25 @@ def test_an_exception_in_forward_leaves_no_module_behind(record: Any) -> None:
     assert (row["module"], row["phase"]) == (None, 0)
 
 
+def test_a_step_that_calls_the_step_of_its_base_class_is_one_step(record: Any) -> None:
+    net = Block().cuda()
+
+    class Slow(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            return super().step(closure)
+
+    torch.optim.SGD(net.parameters(), lr=0.1)  # from here on PyTorch hooks its step too
+    optimizer = Slow(net.parameters(), lr=0.1)
+
+    def program() -> None:
+        for _ in range(3):
+            net(torch.ones(1, 4, device="cuda")).sum().backward()
+            optimizer.step()
+
+    spans = [s["name"] for s in record(program).spans if s["kind"] == "optimizer"]
+    assert spans == ["Slow"] * 3
+
+
 def test_optimizer_spans_phases_and_census(record: Any) -> None:
     net = Block().cuda()
 
