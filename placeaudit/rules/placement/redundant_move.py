@@ -78,17 +78,19 @@ class RedundantMove:
             return
         seen = _seen(facts)
         devices = _known_devices(facts)
+        called = _called_modules(facts)
         for path, regular in _regular(facts).items():
             file = facts.sources.file(path)
             if file is None:
                 continue
+            running = _running(file, regular, called)
             for move in _moves(file):
                 begin, finish = start(move.node), end(move.node)
                 if any(begin <= place < finish for place in seen[path]):
                     continue
                 if not _is_device(move.target, devices[path]):
                     continue
-                if _runs(file, move.node, regular):
+                if _runs(file, move.node, regular, running):
                     yield self._finding(file, path, move)
 
     def _finding(self, file: ParsedFile, path: str, move: _Move) -> Finding:
@@ -189,8 +191,60 @@ def _moves(file: ParsedFile) -> Iterator[_Move]:
                 yield _Move(node, target)
 
 
-def _runs(file: ParsedFile, node: ast.Call, regular: set[Position]) -> bool:
-    """Whether ``node`` runs in most steps: a statement of its own block is known to."""
+def _called_modules(facts: Facts) -> set[str]:
+    """Classes of which a module was called, from outside any other, in most steps."""
+    audit = facts.audit
+    spans = audit.spans
+    kinds = [i for i, text in enumerate(audit.strings) if text == "module"]
+    rows = np.flatnonzero(np.isin(spans.kind, kinds))
+    found = set()
+    for name in distinct(spans.name[rows]).tolist():
+        mine = rows[spans.name[rows] == name]
+        if len(distinct(spans.step[mine])) >= _MOST * len(audit.steps):
+            found.add(audit.text(name))
+    return found
+
+
+def _running(file: ParsedFile, regular: set[Position], called: set[str]) -> set[ast.AST]:
+    """Functions of the file that run in most steps, although nothing was recorded in them.
+
+    The ``forward`` of modules that were called, and what is called by its plain name, or on
+    ``self``, where it is known to run.
+    """
+    running: set[ast.AST] = {
+        function
+        for function in file.functions.get("forward", [])
+        if getattr(file.parents[function], "name", "") in called
+    }
+    calls = [
+        (node, functions[0])
+        for node in file.parents
+        if isinstance(node, ast.Call)
+        and len(functions := file.functions.get(_plain_name(node), [])) == 1
+    ]
+    while True:
+        more = {
+            function
+            for node, function in calls
+            if function not in running and _runs(file, node, regular, running)
+        }
+        if not more:
+            return running
+        running |= more
+
+
+def _plain_name(call: ast.Call) -> str:
+    match call.func:
+        case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="self"), attr=name):
+            return name
+    return ""
+
+
+def _runs(file: ParsedFile, node: ast.Call, regular: set[Position], running: set[ast.AST]) -> bool:
+    """Whether ``node`` runs in most steps: a statement of its own block is known to.
+
+    Or it stands in the body of a function that is.
+    """
     statement = file.statement(node)
     if not isinstance(statement, _PLAIN):
         return False
@@ -207,6 +261,8 @@ def _runs(file: ParsedFile, node: ast.Call, regular: set[Position]) -> bool:
         if not isinstance(block, list) or statement not in block:
             continue
         at = block.index(statement)
+        if holder in running and not any(_jumps(s) for s in block[:at]):
+            return True
         for index, other in enumerate(block):
             low, high = min(at, index), max(at, index)
             if any(_jumps(s) for s in block[low:high]):

@@ -164,12 +164,17 @@ def _columns(facts: Facts) -> tuple[np.ndarray[tuple[int], np.dtype[np.int32]], 
 def _arriving(facts: Facts) -> set[tuple[str, ...]]:
     """``(from, to, shape, dtype)`` of inputs of modules that are whole on another device."""
     homes: dict[tuple[int, int], set[str]] = defaultdict(set)
+    buffers: dict[tuple[int, int], set[str]] = defaultdict(set)
     inputs: dict[tuple[int, int], list[Placed]] = defaultdict(list)
     for placed in facts.once(census):
         if placed.kind == "parameter":
             homes[placed.identity].add(placed.device)
+        elif placed.kind == "buffer" and placed.elements > 1:
+            buffers[placed.identity].add(placed.device)
         elif placed.kind == "input":
             inputs[placed.identity].append(placed)
+    for identity, devices in buffers.items():
+        homes[identity] = homes[identity] or devices
     return {
         (placed.device, home, placed.shape, placed.dtype)
         for identity, found in inputs.items()

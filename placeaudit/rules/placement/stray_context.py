@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,8 @@ __all__ = ["StrayContext"]
 
 #: The allocator hands out memory in blocks of this size: what was asked for is counted rounded up.
 _BLOCK_BYTES: Final = 512
+#: A seed, a first tensor to wake the device up: nobody computes with so little.
+_SCRAP_BYTES: Final = 16 * 1024
 
 
 class StrayContext:
@@ -57,8 +59,9 @@ class StrayContext:
                 index = audit.strings.index(device) if device in audit.strings else -1
                 events = _Events(facts, process, index)
                 # More memory than loaded state takes may have been computed with: operations are
-                # not recorded.
-                if events.works or allocated > events.loaded_bytes:
+                # not recorded.  Scraps are none where the work is plainly on another device.
+                spare = _SCRAP_BYTES if _works_elsewhere(facts, process, device, contexts) else 0
+                if events.works or allocated > events.loaded_bytes + spare:
                     continue
                 yield self._finding(facts, process, device, allocated, events)
 
@@ -70,7 +73,7 @@ class StrayContext:
         frame = first or Frame("", "", 0)
         copied = int(audit.copies.bytes[events.loaded].sum())
         why = (
-            f"only {size_words(copied)} of loaded state went there"
+            f"only {size_words(copied)} went there, before the steps"
             if copied
             else ("nothing was computed there")
         )
@@ -101,6 +104,17 @@ class StrayContext:
         )
 
 
+def _works_elsewhere(
+    facts: Facts, process: int, device: str, contexts: Mapping[str, int] | None
+) -> bool:
+    """Whether the process plainly computes on another one of its devices."""
+    known = facts.audit.strings
+    return any(
+        other != device and other in known and _Events(facts, process, known.index(other)).works
+        for other in contexts or {}
+    )
+
+
 class _Events:
     """What one process did on one device."""
 
@@ -110,8 +124,11 @@ class _Events:
         there = (copies.process == process) & (device >= 0)
         arriving = there & (copies.dst_device == device)
         saving = copies.phase == int(Phase.CHECKPOINT)
-        #: Copies of loaded state to the device.
-        self.loaded: Rows = np.flatnonzero(arriving & saving)
+        #: Copies of loaded state to the device, and scraps that went there before the steps.
+        scraps = arriving & ~copies.steady & (copies.bytes <= _SCRAP_BYTES)
+        if copies.bytes[scraps].sum() > _SCRAP_BYTES:
+            scraps &= False
+        self.loaded: Rows = np.flatnonzero(arriving & (saving | scraps))
         explicit = np.array(
             ["synchronize" in t or "empty_cache" in t for t in self._audit.strings], dtype=np.bool_
         )
@@ -124,7 +141,10 @@ class _Events:
         placed = (rows.process == process) & (rows.device == device)
         #: Whether it computed anything there, as far as the record shows.
         self.works = device >= 0 and bool(
-            (arriving & ~saving).any() or leaving.any() or (waited & ~asked).any() or placed.any()
+            (arriving & ~(saving | scraps)).any()
+            or leaving.any()
+            or (waited & ~asked).any()
+            or placed.any()
         )
 
     @property

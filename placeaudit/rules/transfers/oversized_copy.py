@@ -15,6 +15,7 @@ import numpy.typing as npt
 from placeaudit.analyze.audit import D2H
 from placeaudit.analyze.callsite import CallSite
 from placeaudit.analyze.lineage import COMPUTES, Ending, Fate, itemsize
+from placeaudit.analyze.source import ParsedFile
 from placeaudit.model import Certainty, Evidence, Finding, Severity
 from placeaudit.rules.base import by_library, finding, library_name
 from placeaudit.rules.facts import Facts, Group
@@ -70,8 +71,8 @@ def oversized_copies(facts: Facts) -> tuple[Oversized, ...]:
     found = []
     for group in facts.groups(copies, np.flatnonzero(usable)):
         judged = _by_window(facts, group, fates.get(group.index, []))
-        if judged is None and not _contradicted(fates.get(group.index, [])):
-            judged = _by_expression(facts, group)
+        if judged is None:
+            judged = _by_expression(facts, group, fates.get(group.index, []))
         if judged is not None:
             found.append(judged)
     return tuple(found)
@@ -146,9 +147,12 @@ def _part(facts: Facts, fate: Fate) -> tuple[int, str] | None:
 # --- the call expression -----------------------------------------------------------------------
 
 
-def _by_expression(facts: Facts, group: Group) -> Oversized | None:
+def _by_expression(facts: Facts, group: Group, fates: Sequence[Fate]) -> Oversized | None:
     call = facts.call(group.index)
     if call is None or not isinstance(call.node, ast.Call) or group.site.library is not None:
+        return None
+    used, array = _used(call)
+    if not array and _contradicted(fates):
         return None
     audit, copies = facts.audit, facts.audit.copies
     most, whole, by = 0, 0, ""
@@ -156,7 +160,7 @@ def _by_expression(facts: Facts, group: Group) -> Oversized | None:
         shape = _shape(audit.text(int(copies.shape[row])))
         size = itemsize(audit.text(int(copies.dst_dtype[row])))
         down = bool(copies.direction[row] == D2H)
-        part = _rest(call, shape, size, down=down) if shape and size else None
+        part = _rest(call.file, used, shape, size, down=down) if shape and size else None
         full = math.prod(shape or ()) * size
         if part is None or part[0] * SHARE > full:
             return None
@@ -172,20 +176,56 @@ def _shape(text: str) -> tuple[int, ...] | None:
         return None
 
 
-def _rest(
-    call: CallSite, shape: tuple[int, ...], size: int, *, down: bool
-) -> tuple[int, str] | None:
-    """Bytes that remain of ``shape`` after what the expression does with the copy at once."""
-    file, node = call.file, call.node
-    parent = file.parents.get(node)
-    while isinstance(parent, ast.Attribute) and parent.attr == "detach":
-        node = file.parents[parent]
+def _used(call: CallSite) -> tuple[ast.AST, bool]:
+    """The expression whose parent uses the copy, and whether it is one as a NumPy array.
+
+    The call itself, what it hands on as it is, or the only mention of the name it is given.
+    """
+    file, node, array, named = call.file, call.node, False, False
+    while True:
         parent = file.parents.get(node)
+        if isinstance(parent, ast.Attribute) and parent.attr in {"detach", "numpy"}:
+            above = file.parents.get(parent)
+            if not isinstance(above, ast.Call) or above.args or above.keywords:
+                return node, array
+            array |= parent.attr == "numpy"
+            node = above
+        elif isinstance(parent, ast.Assign) and not named:
+            mention = _only_mention(file, parent)
+            if mention is None:
+                return node, array
+            node, named = mention, True
+        else:
+            return node, array
+
+
+def _only_mention(file: ParsedFile, statement: ast.Assign) -> ast.Name | None:
+    """Where the name that a function's statement assigns is used, if that is in one place only."""
+    (target, *more) = statement.targets
+    if more or not isinstance(target, ast.Name):
+        return None
+    scope = file.scope(target)
+    names = file.occurrences(scope, target.id)
+    loads = [n for n in names if isinstance(n.ctx, ast.Load)]
+    alone = len(names) == 2 and len(loads) == 1  # noqa: PLR2004 (given once, used once)
+    if not alone or isinstance(scope, ast.Module) or file.escapes(scope, target.id):
+        return None
+    (load,) = loads
+    after = file.order(load) > file.order(target) and file.loop(load) is file.loop(target)
+    return load if after else None
+
+
+def _rest(
+    file: ParsedFile, node: ast.AST, shape: tuple[int, ...], size: int, *, down: bool
+) -> tuple[int, str] | None:
+    """Bytes that remain of ``shape`` after what is done at once with the copy at ``node``."""
+    parent = file.parents.get(node)
     if isinstance(parent, ast.Subscript) and parent.value is node:
         if not isinstance(parent.ctx, ast.Load):
             return None
         left = _indexed(parent.slice, shape)
-        return (left * size, f"`[{ast.unparse(parent.slice)}]`") if left is not None else None
+        written = ast.unparse(parent)[len(ast.unparse(parent.value)) :]
+        return (left * size, f"`{written}`") if left is not None else None
     if isinstance(parent, ast.Attribute) and down and parent.attr in _REDUCTIONS:
         made = file.parents.get(parent)
         if not isinstance(made, ast.Call) or made.func is not parent:
@@ -291,7 +331,7 @@ class OversizedCopy:
         source = (
             "the operation window saw no other use of the copy"
             if found.seen
-            else "the copy has no name: the expression uses it for nothing else"
+            else "the source mentions the copy nowhere else"
         )
         return finding(
             self,

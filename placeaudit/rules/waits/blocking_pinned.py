@@ -94,7 +94,10 @@ class BlockingPinned:
     def _read(facts: Facts, group: Group) -> Reading:
         """Whether the host reads the downloaded values before the loop comes round."""
         call = facts.call(group.index)
-        return reading_after(call).reading if call is not None else Reading.UNKNOWN
+        reading = reading_after(call).reading if call is not None else Reading.UNKNOWN
+        if reading is Reading.UNKNOWN and _left_alone(facts, group):
+            return Reading.NEVER
+        return reading
 
     def _finding(self, facts: Facts, group: Group, *, sure: bool) -> Finding:
         audit, rows = facts.audit, group.rows
@@ -128,6 +131,23 @@ class BlockingPinned:
                 )
             ],
         )
+
+
+def _left_alone(facts: Facts, group: Group) -> bool:
+    """Whether the operation window saw nobody read what was downloaded before the next download.
+
+    For what is kept where the source does not show its readers.
+    """
+    if not facts.lineage.complete:
+        return False
+    copies, operations = facts.audit.copies, facts.audit.operations
+    rows = group.rows[np.argsort(copies.time_ns[group.rows], kind="stable")]
+    following = dict(zip(rows[:-1].tolist(), copies.time_ns[rows[1:]].tolist(), strict=True))
+    fates = [f for row, f in facts.lineage.fates.items() if row in following]
+    return bool(fates) and all(
+        not f.exports and all(operations.time_ns[read] >= following[f.copy] for read, _ in f.reads)
+        for f in fates
+    )
 
 
 def _fix(call: CallSite | None, *, upload: bool) -> str:
