@@ -168,11 +168,18 @@ def _members(source: type) -> dict[str, object]:
     }
 
 
+def _record_stream(tensor: torch.Tensor, stream: Any) -> None:
+    """Nothing to keep alive.  The method in C takes streams of a CUDA build only."""
+    if not isinstance(stream, torch._C._CudaStreamBase):
+        torch._C.TensorBase.record_stream(tensor, stream)
+
+
 def add_streams(patches: Patches) -> None:
     """Give torch's dummy base classes what a CUDA build's have, and the stream functions."""
     stream, event = torch._C._CudaStreamBase, torch._C._CudaEventBase
     patches.set_all(stream, {"__new__": staticmethod(_new_stream), **_members(_StreamMethods)})
     patches.set_all(event, {"__new__": staticmethod(_new_event), **_members(_EventMethods)})
+    patches.set(torch.Tensor, "record_stream", _record_stream)
     patches.set_all(
         torch._C,
         {

@@ -67,6 +67,14 @@ def test_streams_are_current_inside_their_block() -> None:
     assert stream.query()
 
 
+def test_tensors_take_the_streams_that_use_them() -> None:
+    tensor = torch.ones(3, device="cuda")
+    tensor.record_stream(torch.cuda.Stream())
+    torch.nn.Parameter(tensor).record_stream(torch.cuda.current_stream())
+    with pytest.raises((RuntimeError, TypeError)):
+        tensor.record_stream("cuda:0")  # type: ignore[arg-type]
+
+
 def test_events_measure_host_time() -> None:
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     start.record()
