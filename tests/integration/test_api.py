@@ -92,8 +92,9 @@ import torch
 import placeaudit
 
 with placeaudit.simulate("cuda=a100"):
+    total = torch.ones(64, device="cuda")
     for _ in range(12):
-        torch.zeros(64).to("cuda")
+        total += torch.zeros(64).to("cuda")
         placeaudit.step()
 """
 
