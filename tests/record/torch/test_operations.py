@@ -44,7 +44,8 @@ def windowed(tmp_path: Path, cuda: str) -> Callable[..., Recorded]:
 
 
 def strings(done: Recorded) -> list[str]:
-    return done.process.tables["strings"].column("text").to_pylist()
+    texts: list[str] = done.process.tables["strings"].column("text").to_pylist()
+    return texts
 
 
 def names(done: Recorded) -> list[str]:
@@ -234,7 +235,7 @@ def test_a_program_without_copies_is_left_alone(windowed: Callable[..., Recorded
 def test_the_users_profiler_goes_first(windowed: Callable[..., Recorded]) -> None:
     from torch.profiler import ProfilerActivity, profile
 
-    seen = []
+    seen: list[Any] = []
 
     def program(session: Any) -> None:
         for i in range(8):
@@ -255,7 +256,7 @@ def test_the_users_profiler_goes_first(windowed: Callable[..., Recorded]) -> Non
 def test_the_window_waits_for_a_profiler_that_runs(windowed: Callable[..., Recorded]) -> None:
     from torch.profiler import ProfilerActivity, profile
 
-    keys = []
+    keys: list[Any] = []
 
     def program(session: Any) -> None:
         with profile(activities=[ProfilerActivity.CPU]) as prof:
