@@ -121,15 +121,18 @@ def _fix(*, emptied: bool, needed: bool) -> str:
 def _finished(facts: Facts, rows: Rows) -> list[Frame]:
     """Where the downloads began that most of these waits finish: the host may read them only then.
 
-    A wait finishes what its thread started to download since its wait before.
+    A wait finishes what its thread started to download since its wait before.  Uploads that wait
+    are none of those: the driver may return from a small one early, and nobody relies on it.
     """
     copies, waits = facts.audit.copies, facts.audit.waits
     started = (copies.direction == D2H) & copies.non_blocking & ~copies.waits
+    finishes = waits.copy < 0
+    finishes[~finishes] = copies.direction[waits.copy[~finishes]] == D2H
     needed = np.zeros(len(rows), dtype=np.bool_)
     found: set[int] = set()
     for thread in np.unique(waits.thread[rows]).tolist():
         mine = np.flatnonzero(waits.thread[rows] == thread)
-        theirs = waits.time_ns[waits.thread == thread]
+        theirs = waits.time_ns[finishes & (waits.thread == thread)]
         downloads = np.flatnonzero(started & (copies.thread == thread))
         at = np.searchsorted(theirs, waits.time_ns[rows[mine]], side="left")
         before = np.where(at > 0, theirs[at - 1], 0)

@@ -19,14 +19,17 @@ class Results:
         self.total = 0.0
 
     def push(self, i, out):
+        if i:
+            self.take((i - 1) % 2)
         slot = i % 2
         self.slots[slot].copy_(out, non_blocking=True)
         if cuda:
             self.done[slot].record()
-        if i:
-            if cuda:
-                self.done[1 - slot].synchronize()  # expect: PA205 info
-            self.total += self.slots[1 - slot].sum().item()
+
+    def take(self, slot):
+        if cuda:
+            self.done[slot].synchronize()  # expect: PA205 info
+        self.total += self.slots[slot].sum().item()
 
 
 results = Results()
