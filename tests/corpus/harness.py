@@ -3,8 +3,8 @@
 A program is ``programs/NAME/KIND.py`` or, with modules of its own, ``programs/NAME/KIND/train.py``.
 The kind is ``bad``, its twin ``good`` (the same computation, nothing stray) or ``trap_…`` (what a
 naive rule gets wrong).  ``# expect: PA101`` marks the line of a warning or error,
-``# expect: PA201 info`` the line of an info; a first line ``# simulate: cuda:2`` asks for more
-devices than one.
+``# expect: PA201 info`` the line of an info, ``# expect without line: PA308 info`` one that no
+recorded event can place; a first line ``# simulate: cuda:2`` asks for more devices than one.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ __all__ = [
 CORPUS = Path(__file__).parent / "programs"
 _ROOT = Path(__file__).parents[2]
 _MARK = re.compile(r"# expect: (PA\d+)(?: (info))?")
+_NO_LINE = re.compile(r"# expect without line: (PA\d+) info")
 _SIMULATE = re.compile(r"# simulate: (\S+)")
 
 #: Rule, file below ``programs/``, line.
@@ -104,6 +105,7 @@ def marks(program: Program) -> tuple[set[Place], set[Place]]:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             for mark in _MARK.finditer(line):
                 (infos if mark[2] else warnings).add((mark[1], file, number))
+            infos.update((mark[1], "", 0) for mark in _NO_LINE.finditer(line))
     return warnings, infos
 
 

@@ -13,7 +13,7 @@ class SpectralNorm:
     def __call__(self, weight):
         u = self.u
         turn, change = 0, torch.ones((), device=device)
-        while turn < self.iterations and change > 0:  # expect: PA201
+        while turn < self.iterations and change > 0:  # expect: PA201 info
             v = nn.functional.normalize(weight.T @ u, dim=0)
             new = nn.functional.normalize(weight @ v, dim=0)
             change = (new - u).abs().sum() + 1e-6

@@ -10,7 +10,7 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 def advantages(values, rewards, gamma):
     values = values.detach().cpu()
     following = torch.cat([values[1:], torch.zeros(1, values.size(1))])
-    return (rewards + gamma * following - values).to(device)  # expect: PA111
+    return (rewards + gamma * following - values).to(device)  # expect: PA111 info
 
 
 torch.manual_seed(68)

@@ -22,7 +22,7 @@ class Lookahead(torch.optim.SGD):
                 for p in group["params"]:
                     slow = self.state[p]["slow"]
                     slow.add_(p.cpu() - slow, alpha=self.alpha)
-                    p.copy_(slow)  # expect: PA111
+                    p.copy_(slow)  # expect: PA111 info
 
 
 torch.manual_seed(146)

@@ -10,7 +10,7 @@ class ProgressBar:
         self.total, self.stream = total, stream
 
     def show(self, i, text):
-        self.stream.write(f"\r[{i + 1}/{self.total}] {text}")
+        print(f"\r[{i + 1}/{self.total}] {text}", end="", file=self.stream)
 
 
 def main():

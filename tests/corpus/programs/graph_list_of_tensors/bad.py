@@ -14,11 +14,10 @@ class GraphNet(nn.Module):
 
 
 def run_batch(model, graphs, device):
-    out = []
+    moved = []
     for nodes in graphs:
-        nodes = nodes.to(device)  # expect: PA106
-        out.append(model(nodes))
-    return torch.stack(out)
+        moved.append(nodes.to(device))  # expect: PA106
+    return torch.stack([model(nodes) for nodes in moved])
 
 
 def main():

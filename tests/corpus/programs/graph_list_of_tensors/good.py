@@ -14,9 +14,8 @@ class GraphNet(nn.Module):
 
 
 def run_batch(model, graphs, device):
-    sizes = [len(g) for g in graphs]
-    out = [model(nodes) for nodes in torch.cat(graphs).to(device).split(sizes)]
-    return torch.stack(out)
+    moved = torch.cat(graphs).to(device).split([len(g) for g in graphs])
+    return torch.stack([model(nodes) for nodes in moved])
 
 
 def main():

@@ -6,7 +6,7 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class TinyLM(nn.Module):
-    def __init__(self, vocab=24, dim=12):
+    def __init__(self, vocab=96, dim=12):
         super().__init__()
         self.embed = nn.Embedding(vocab, dim)
         self.mix = nn.Linear(dim, dim)
@@ -36,7 +36,7 @@ class Generator:
 
 torch.manual_seed(47)
 generator = Generator(TinyLM().to(device))
-ids = torch.randint(24, (2, 16), device=device)
+ids = torch.randint(96, (2, 16), device=device)
 for _ in range(12):
     ids = generator.extend(ids)
 print(tuple(ids.shape), f"{torch.stack(generator.scores).sum().item():.3f}")

@@ -18,7 +18,7 @@ def main():
     monitor = Monitor()
     attn = nn.MultiheadAttention(16, 2, batch_first=True).to(device)
     optimizer = torch.optim.Adam(attn.parameters(), lr=1e-3)
-    for x in torch.randn(12, 2, 10, 16):
+    for x in torch.randn(12, 8, 16, 16):
         x = x.to(device)
         out, weights = attn(x, x, x)
         monitor(weights)

@@ -11,7 +11,7 @@ class Skipper:
         self.skipped = 0
 
     def too_large(self, loss):
-        if loss > self.limit:  # expect: PA201
+        if loss > self.limit:  # expect: PA201 info
             self.skipped += 1
             return True
         return False

@@ -1,4 +1,5 @@
 # simulate: cuda:2
+# expect without line: PA308 info
 """Everything runs on the second device; a stray tensor wakes the first."""
 import torch
 from torch import nn
@@ -9,7 +10,7 @@ device = torch.device("cuda:1" if many else "cpu")
 
 def warm_up():
     if many:
-        return torch.zeros(1, device="cuda:0")  # expect: PA308 info
+        return torch.zeros(1, device="cuda:0")
     return None
 
 

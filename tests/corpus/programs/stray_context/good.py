@@ -1,4 +1,5 @@
 # simulate: cuda:2
+
 """Everything runs on the second device; a stray tensor wakes the first."""
 import torch
 from torch import nn

@@ -13,7 +13,7 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 for epoch in range(4):
     for x, y in loader:
         x = x.to(device)  # expect: PA110 info
-        y = y.to(device)  # expect: PA110 info
+        y = y.to(device)
         loss = nn.functional.cross_entropy(model(x), y)
         optimizer.zero_grad()
         loss.backward()

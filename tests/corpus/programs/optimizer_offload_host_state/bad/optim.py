@@ -17,4 +17,4 @@ class HostMomentum(Optimizer):
                     state["momentum_buffer"] = torch.zeros(p.shape)
                 buffer = state["momentum_buffer"]
                 buffer.mul_(group["momentum"]).add_(p.grad.cpu())
-                p.add_(buffer.to(p.device), alpha=-group["lr"])  # expect: PA111
+                p.add_(buffer.to(p.device), alpha=-group["lr"])  # expect: PA111 info
