@@ -117,12 +117,12 @@ def test_a_short_function_without_steps() -> None:
 def test_limits_count_needed_transfers_too() -> None:
     host = torch.ones(4)
     with placeaudit.assert_no_stray_copies(max_copies=2, max_bytes=32):
-        host.cuda().to("cuda:1")
+        host.cuda().to("cuda:1").add_(1)
     with (
         pytest.raises(StrayCopyError) as caught,
         placeaudit.assert_no_stray_copies(max_copies=2, max_bytes=40),
     ):
-        host.cuda().to("cuda:1").to("cuda:0")  # three
+        host.cuda().to("cuda:1").to("cuda:0").add_(1)  # three
     where = f"  {_here()}:{line_of('three')} in test_limits_count_needed_transfers_too: "
     assert str(caught.value).splitlines() == [
         "limited to no stray copies or waits and 2 copies and 40 B but made 3 and copied 48 B",

@@ -34,7 +34,7 @@ def test_operations_that_wait(record: Any, cause: str, call: Callable[[Any], obj
     user = next(frame for frame in wait["frames"] if not frame["package"])
     assert user["file"] == __file__
     assert {f["package"] for f in wait["frames"]} <= {"", "torch", "pytest", "_pytest", "pluggy",
-                                                       "<stdlib>"}  # fmt: skip
+                                                       "<stdlib>", "xdist", "execnet"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
