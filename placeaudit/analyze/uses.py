@@ -222,7 +222,9 @@ class _Walk:
             return None
         function = found[0]
         parameter = _parameter(function, call, argument, skip_self=method)
-        if parameter is None or function in self._seen:
+        # A keyword that is no parameter is one of many in `**values`.
+        known = parameter is not None and self._file.parameter(function, parameter)
+        if parameter is None or not known or function in self._seen:
             return None
         self._seen.add(function)
         uses = [

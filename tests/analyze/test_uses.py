@@ -121,3 +121,15 @@ def test_a_test_for_none_looks_at_no_value() -> None:
                 kept.append(value)
     """
     assert use(text).kind is UseKind.ACCUMULATED
+
+
+def test_a_keyword_among_many_is_kept_by_what_keeps() -> None:
+    text = """
+        class Metrics:
+            def update(self, **values):
+                for name, value in values.items():
+                    self.values[name].append(value)
+
+        metrics.update(loss=loss.item())
+    """
+    assert use(text).kind is UseKind.ACCUMULATED

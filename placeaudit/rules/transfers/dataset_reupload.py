@@ -11,7 +11,7 @@ import numpy as np
 from placeaudit.analyze.audit import Audit, Copies
 from placeaudit.model import Certainty, Evidence, Finding, HashKind, Severity
 from placeaudit.rules.base import finding, plural, size_words
-from placeaudit.rules.facts import Facts, Group, Rows
+from placeaudit.rules.facts import TINY_BYTES, Facts, Group, Rows
 from placeaudit.rules.transfers import host_created
 from placeaudit.rules.transfers.duplicate_upload import duplicate_uploads
 from placeaudit.rules.transfers.host_bounce import host_bounces
@@ -98,7 +98,9 @@ class DatasetReupload:
                 key = frame.file, frame.function, found.length, device
                 together.setdefault(key, []).append(found)
         for periods in together.values():
-            if _fits(facts.audit, periods):
+            # Small batches, of labels for one, come again by chance.
+            large = any(period.bytes > TINY_BYTES * period.length for period in periods)
+            if large and _fits(facts.audit, periods):
                 yield self._finding(facts, periods)
 
     def _finding(self, facts: Facts, periods: list[Period]) -> Finding:

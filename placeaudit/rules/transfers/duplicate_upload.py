@@ -53,6 +53,7 @@ def duplicate_uploads(facts: Facts) -> Duplicates:
     up, first = rows[again], rows[prior]
     same = copies.src_storage[up] == copies.src_storage[first]
     same &= (copies.src_version[up] == copies.src_version[first]) & (copies.src_version[up] >= 0)
+    same &= ~_slices(facts, rows)[again]
     proof = same | ((copies.bytes[up] >= TINY_BYTES) & ~facts.constant(up))
     adjacent = previous_same(stream)[again] == prior
     if len(facts.audit.steps) > 1:
@@ -61,6 +62,24 @@ def duplicate_uploads(facts: Facts) -> Duplicates:
     repeats[up[keep]] = True
     same_storage[up[keep]] = same[keep]
     return Duplicates(repeats, same_storage)
+
+
+def _slices(facts: Facts, rows: Rows) -> npt.NDArray[np.bool_]:
+    """Which of these small or constant uploads came from a storage that sent other contents, too.
+
+    Parts of one batch share its storage and version, and small parts are equal by chance.
+    """
+    copies = facts.audit.copies
+    small = np.flatnonzero((copies.bytes[rows] < TINY_BYTES) | facts.constant(rows))
+    mine = rows[small]
+    key = codes(
+        copies.site[mine], copies.src_storage[mine], copies.src_version[mine], copies.process[mine]
+    )
+    _, first = np.unique(codes(key, copies.content_hash[mine]), return_index=True)
+    known, contents = np.unique(key[first], return_counts=True)
+    out = np.zeros(len(rows), dtype=np.bool_)
+    out[small] = np.isin(key, known[contents > 1])
+    return out
 
 
 class DuplicateUpload:

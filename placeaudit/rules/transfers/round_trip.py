@@ -11,7 +11,7 @@ import numpy.typing as npt
 from placeaudit.analyze.audit import D2H, SmallInts
 from placeaudit.model import Certainty, Evidence, Finding, HashKind, Severity
 from placeaudit.rules.base import by_library, finding, library_name
-from placeaudit.rules.facts import TINY_BYTES, Facts, Group, codes, latest_download
+from placeaudit.rules.facts import TINY_BYTES, Facts, Group, codes, latest_download, previous_same
 
 __all__ = ["RoundTrip", "Trips", "round_trips"]
 
@@ -112,7 +112,10 @@ class RoundTrip:
         audit, copies = facts.audit, facts.audit.copies
         sources = trips.download[group.rows]
         recurrence = facts.recurrence(copies, group.rows)
-        gap = copies.step[group.rows] - copies.step[sources]
+        # What is brought up again and again is not parked, however old its download is.
+        before = previous_same(codes(sources))
+        since = np.where(before >= 0, group.rows[before], sources)
+        gap = copies.step[group.rows] - copies.step[since]
         parked = len(audit.steps) > 1 and float(np.median(gap)) >= 2  # noqa: PLR2004
         stray = recurrence.often and not parked
         whole = bool((copies.hash_kind[group.rows] == int(HashKind.FULL)).all())
