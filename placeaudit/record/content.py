@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import xxhash
 
+from placeaudit.crossing import is_dense
 from placeaudit.model import HashKind
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ __all__ = [
     "StorageTable",
     "hash_bytes",
     "hash_host",
-    "is_dense",
 ]
 
 #: Up to this size the whole content is hashed (at memory speed: at most about 0.1 ms).
@@ -87,18 +87,6 @@ def hash_host(tensor: torch.Tensor) -> tuple[int, int]:
         packed = tensor.detach().contiguous()
         return hash_bytes(packed.data_ptr(), packed.nbytes)
     return _NONE
-
-
-def is_dense(tensor: torch.Tensor) -> bool:
-    """Whether the elements fill their memory without gap or overlap."""
-    expected = 1
-    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
-        if size == 1:
-            continue
-        if stride != expected:
-            return False
-        expected *= size
-    return True
 
 
 @dataclass(slots=True)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from placeaudit.crossing import crosses_as_is, crossing_itemsize, host_waits
 from placeaudit.record.clock import now_ns
 from placeaudit.record.content import Held, hash_host
 from placeaudit.record.guard import SCOPES
 from placeaudit.record.torch.context import ThreadState, TorchContext, Where, is_tracing
 from placeaudit.record.torch.gate import check_copy
-from placeaudit.record.torch.table import crosses_as_is, crossing_itemsize, host_waits
 
 if TYPE_CHECKING:
     from placeaudit.record.torch.interception import Interception

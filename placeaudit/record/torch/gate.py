@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 import torch
 
+from placeaudit.crossing import crosses_as_is, crossing_itemsize, host_waits
 from placeaudit.record.guard import (
     LOCAL,
     SCOPES,
@@ -23,7 +24,6 @@ from placeaudit.record.guard import (
     place_of,
 )
 from placeaudit.record.torch.context import current_pass
-from placeaudit.record.torch.table import crosses_as_is, crossing_itemsize, host_waits
 
 __all__ = ["check_copy", "check_read", "check_synchronize", "check_wait", "inherited"]
 

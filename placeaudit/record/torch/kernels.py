@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from placeaudit.crossing import READ, WAITING
 from placeaudit.record.torch.copies import PassOn, copy_kernel
-from placeaudit.record.torch.waits import WAITING, scalar_kernel, wait_kernel
+from placeaudit.record.torch.waits import scalar_kernel, wait_kernel
 
 if TYPE_CHECKING:
     from placeaudit.record.torch.interception import Interception
@@ -42,7 +43,7 @@ class Kernels:
         self._library = torch.library.Library("aten", "IMPL")
         self._put("copy_", self._copy_pass_on, functools.partial(copy_kernel, hub))
         scalar = functools.partial(scalar_kernel, hub)
-        self._put("_local_scalar_dense", self._pass_on, scalar)
+        self._put(READ, self._pass_on, scalar)
         for name in WAITING:
             self._put(name, self._pass_on, functools.partial(wait_kernel, hub, name))
 

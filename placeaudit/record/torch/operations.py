@@ -2,7 +2,7 @@
 
 PyTorch's own collection runs in C++; it is switched on at one step boundary and off at a later one,
 a step at a time, so that no more than one step's events are held.  The trees it leaves are turned
-into rows by the thread that flushes the record (:mod:`placeaudit.record.torch.optree`).
+into rows by the thread that flushes the record (:mod:`placeaudit.record.torch.identities`).
 
 There is one profiler in a thread.  Where the program starts its own, ours ends first.  Ours runs in
 the main thread and the threads that work on its backward; what other threads read meanwhile cannot
@@ -12,30 +12,19 @@ be seen, so their presence is recorded.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
-import sys
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
-from torch._C import _autograd
-from torch._C._profiler import (
-    ProfilerActivity,
-    ProfilerConfig,
-    ProfilerState,
-    RecordScope,
-    _ExperimentalConfig,
-)
 
 from placeaudit.record.clock import now_ns
 from placeaudit.record.torch.calls import Patch
+from placeaudit.record.torch.collection import Collection, address_of, is_user_profiling
 from placeaudit.record.torch.context import TorchContext
-from placeaudit.record.torch.optree import Chunk, TreeReader, WindowCopy
+from placeaudit.record.torch.identities import TreeReader
+from placeaudit.record.torch.optree import Chunk, WindowCopy
 from placeaudit.record.window import StepWindow
 
 __all__ = ["OperationWindow"]
@@ -55,17 +44,6 @@ MOST_ROWS: Final = 2_000_000
 #: Trees that wait to be converted; the next one is converted at once, by the program's thread.
 MOST_WAITING: Final = 8
 
-_CPU: Final = {ProfilerActivity.CPU}
-#: Operators and nodes of backward, no ranges of the program's own (``record_function``, which every
-#: optimizer's step is in): the end of a range that was open when one collection stopped and the
-#: next one started is written into memory that is gone.
-_SCOPES: Final = {RecordScope.FUNCTION, RecordScope.BACKWARD_FUNCTION}
-_ERROR: Final = 2
-#: Threads that run no operations of the program: ours, and what feeds queues.
-_HARMLESS_NAMES: Final = ("placeaudit-", "QueueFeederThread")
-#: Ways in which memory leaves PyTorch without any operation.
-_EXPORTS: Final = ("data_ptr", "untyped_storage", "_typed_storage", "__dlpack__")
-
 
 class OperationWindow:
     """Starts and stops the collection from the step boundaries that recording knows."""
@@ -75,11 +53,10 @@ class OperationWindow:
         self._steps = steps
         self._lock = threading.RLock()
         self._converting = threading.RLock()
-        self._chunk: Chunk | None = None
+        self._collection = Collection()
         self._waiting: deque[Chunk] = deque()
         self._reader = TreeReader(context, context.storages.reserve)
         self._patches: list[Patch] = []
-        self._exports: list[Patch] = []
         #: Steps that have ended; who ended them: "" nobody yet, "mark", or an optimizer's number.
         self._ended = 0
         self._by: object = ""
@@ -93,11 +70,8 @@ class OperationWindow:
         self._warned = False
         self._user = False
         self._resume = False
-        self._began = False
         #: A copy has crossed between devices.
         self._seen = False
-        #: The program's own log level while ours is set.
-        self._quiet: int | None = None
 
     def arm(self) -> None:
         """Be ready; where the first step belongs to the window, begin."""
@@ -113,18 +87,14 @@ class OperationWindow:
             self._done = True
             self._context.window = None
             self._stop()
-            self._undo(self._exports)
-            self._undo(self._patches)
+            self._collection.forget()  # what another thread started, only it could have ended
+            for patch in reversed(self._patches):
+                patch.undo()
+            self._patches.clear()
         self.convert()
         with contextlib.suppress(ValueError):
             self._context.writer.before_flush.remove(self.convert)
         self._reader.finish()
-
-    @staticmethod
-    def _undo(patches: list[Patch]) -> None:
-        for patch in reversed(patches):
-            patch.undo()
-        patches.clear()
 
     def covered(self) -> dict[str, object]:
         """What the window covered, for ``meta.json``."""
@@ -158,11 +128,11 @@ class OperationWindow:
             return
         self._seen = True
         try:
-            if self._chunk is None:
+            if self._collection.chunk is None:
                 if not self._opening or self._copies:
                     return
                 self._start()  # the first operations: from the first copy on
-            chunk = self._chunk
+            chunk = self._collection.chunk
             if chunk is None:
                 return
             self._copies += 1
@@ -170,8 +140,8 @@ class OperationWindow:
             number = storages.number(target) if target is not None else -1
             chunk.copies.append(
                 WindowCopy(
-                    time_ns, thread, _address(source), _address(target), storages.number(source),
-                    number,
+                    time_ns, thread, address_of(source), address_of(target),
+                    storages.number(source), number,
                 )
             )  # fmt: skip
             if not _outside():
@@ -187,9 +157,9 @@ class OperationWindow:
     def before_fork(self) -> None:
         """A child must not inherit a running profiler."""
         with self._lock:
-            before = self._chunk
+            before = self._collection.chunk
             self._stop()
-            self._resume = before is not None and self._chunk is None
+            self._resume = before is not None and self._collection.chunk is None
 
     def after_fork_in_parent(self) -> None:
         """Go on where the fork interrupted."""
@@ -203,8 +173,7 @@ class OperationWindow:
         self._done = True
         self._context.window = None
         self._waiting.clear()
-        self._chunk = None
-        self._undo(self._exports)
+        self._collection.forget()
 
     # --- steps ---------------------------------------------------------------------------------
 
@@ -216,7 +185,7 @@ class OperationWindow:
         if owner != self._by or not _outside():
             return
         self._ended += 1
-        running = self._chunk is not None
+        running = self._collection.chunk is not None
         if running:
             # What came before the first boundary waits: it counts only if no window follows.
             self._stop(f"step {self._ended - 1}")
@@ -245,45 +214,25 @@ class OperationWindow:
 
     def _start(self, *, follows: bool = False) -> None:
         with self._lock:
-            if self._chunk is not None or self._done or not _outside():
+            if self._collection.chunk is not None or self._done or not _outside():
                 return
             if not (self._seen or self._steps.chosen):
                 return  # a process without copies, a loader's worker: nothing to explain
-            if self._user or _autograd._profiler_enabled():
+            if self._user or is_user_profiling():
                 self._wait_for_the_user()
                 return
-            with _silent_kineto():
-                config = _config()
-                _autograd._prepare_profiler(config, _CPU)
-                if not self._began:
-                    self._began = True
-                    _end_config_thread()
-                enable: Any = _autograd._enable_profiler  # its stub lacks the scopes
-                enable(config, _CPU, _SCOPES)
-            self._chunk = Chunk(
-                now_ns(), _clock_offset(), threading.get_native_id(), follows=follows
-            )
-            self._chunk.others = _other_threads()
-            self._quiet = _set_log_level(_ERROR)
-            self._watch_exports(self._chunk)
+            self._collection.start(follows=follows)
 
     def _stop(self, label: str = "") -> None:
         with self._lock:
-            chunk = self._chunk
-            if chunk is None or chunk.thread != threading.get_native_id():
-                return  # only the thread that started the collection can end it
-            self._chunk = None
-            chunk.end_ns = now_ns()
-            chunk.others = max(chunk.others, _other_threads())
-            if self._quiet is not None:
-                _set_log_level(self._quiet)
+            if not self._collection.is_ours:
+                return
+            chunk = self._collection.stop()
+            if chunk is None:
+                return
             chunk.label = label or f"step {self._ended}"
             if self._opening and (self._steps.first > 0 or not label):
                 chunk.label = "first operations"
-            self._undo(self._exports)
-            if not _autograd._profiler_enabled():
-                return  # somebody took it over: what it saw is lost
-            chunk.result = _autograd._disable_profiler()
             chunk.opening = self._opening and self._steps.first > 0
             while not self._opening and self._waiting and self._waiting[0].opening:
                 self._waiting.popleft()
@@ -345,8 +294,7 @@ class OperationWindow:
                 self._patches.append(Patch(module, name, make(starts)))
 
     def _step_aside(self) -> None:
-        chunk = self._chunk
-        if chunk is None or chunk.thread != threading.get_native_id():
+        if not self._collection.is_ours:
             return  # each thread has a profiler of its own
         try:
             self._stop()
@@ -368,11 +316,6 @@ class OperationWindow:
                 self._steps.first + 1, self._steps.last + 1, self._steps.chosen
             )
 
-    def _watch_exports(self, chunk: Chunk) -> None:
-        """Note when memory leaves PyTorch by a way that is no operation."""
-        for name in _EXPORTS:
-            self._exports.append(Patch(torch.Tensor, name, _exporting(chunk)))
-
     def _note(self, text: str) -> None:
         if not self._warned:
             self._warned = True
@@ -388,43 +331,6 @@ class OperationWindow:
         )
 
 
-def _exporting(chunk: Chunk) -> Callable[[Any], Any]:
-    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
-        def export(self: Any, *args: Any, **kwargs: Any) -> Any:
-            caller = sys._getframe(1).f_globals.get("__name__", "")
-            if not caller.startswith("placeaudit."):
-                with contextlib.suppress(Exception):
-                    chunk.exports.append((now_ns(), _address(self)))
-            return original(self, *args, **kwargs)
-
-        export.__name__ = original.__name__
-        export.__qualname__ = original.__qualname__
-        export.__doc__ = original.__doc__
-        return export
-
-    return wrap
-
-
-def _clock_offset() -> int:
-    """Nanoseconds from the profiler's clock, the system's, to ours."""
-    best, offset = 1 << 62, 0
-    for _ in range(5):
-        before, wall, after = now_ns(), time.time_ns(), now_ns()
-        if after - before < best:
-            best, offset = after - before, (before + after) // 2 - wall
-    return offset
-
-
-def _address(tensor: Any) -> int:
-    """Where the tensor's storage lies."""
-    if tensor is None:
-        return 0
-    base: Any = torch._C.TensorBase
-    storage = base.untyped_storage(tensor)
-    # A fake tensor has none, and warns when asked.
-    return 0 if storage.device.type == "meta" else int(storage.data_ptr())
-
-
 def _outside() -> bool:
     """Whether the collection may start or stop: in the main thread, in no node of backward.
 
@@ -432,80 +338,3 @@ def _outside() -> bool:
     """
     main = threading.current_thread() is threading.main_thread()
     return main and torch._C._current_autograd_node() is None
-
-
-def _other_threads() -> int:
-    """How many Python threads may run operations that the collection does not see."""
-    count = 0
-    for thread in threading.enumerate():
-        target = getattr(getattr(thread, "_target", None), "__name__", "")
-        known = (
-            thread is threading.main_thread()
-            or isinstance(thread, threading._DummyThread)  # of PyTorch's engine
-            or thread.name.startswith(_HARMLESS_NAMES)
-            or type(thread).__name__ == "TMonitor"  # tqdm's
-            or target == "_pin_memory_loop"
-        )
-        count += not known
-    return count
-
-
-def _library(name: str) -> ctypes.CDLL:
-    suffix = "dylib" if sys.platform == "darwin" else "so"
-    return ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / f"lib{name}.{suffix}"))
-
-
-def _end_config_thread() -> None:
-    """End the thread in which Kineto waits for orders from a monitoring daemon.
-
-    A process that forks while that thread waits leaves a child that never ends: the destructor of
-    what it waits for, run at the child's exit, waits for a thread that is not there.
-    """
-    if "KINETO_USE_DAEMON" in os.environ:
-        return
-    library = _library("torch_cpu")
-    instance = library._ZN9libkineto12ConfigLoader8instanceEv
-    instance.restype = ctypes.c_void_p
-    library._ZN9libkineto12ConfigLoader10stopThreadEv(ctypes.c_void_p(instance()))
-
-
-def _set_log_level(level: int) -> int | None:
-    """Set the level of PyTorch's C++ log, and tell what it was; None where it cannot be set.
-
-    The CPU allocator logs a warning for every thousandth block that was allocated before the
-    collection and is freed inside it.
-    """
-    try:
-        flag = ctypes.c_int.in_dll(_library("c10"), "FLAGS_caffe2_log_level")
-    except (OSError, ValueError):
-        return None
-    before, flag.value = flag.value, level
-    return before
-
-
-def _config() -> ProfilerConfig:
-    return ProfilerConfig(
-        ProfilerState.KINETO,
-        True,  # shapes, and with them every tensor's storage
-        True,  # memory
-        False,
-        False,
-        False,
-        _ExperimentalConfig(capture_overload_names=True),
-        "",
-    )
-
-
-@contextlib.contextmanager
-def _silent_kineto() -> Iterator[None]:
-    """Kineto reads how much to say on stderr when it is first used."""
-    name = "KINETO_LOG_LEVEL"
-    before = os.environ.get(name)
-    os.environ[name] = "99"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

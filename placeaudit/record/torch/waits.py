@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from placeaudit.crossing import WAITING
 from placeaudit.model import HashKind
 from placeaudit.record.clock import now_ns
 from placeaudit.record.guard import SCOPES
@@ -20,39 +21,12 @@ from placeaudit.record.torch.gate import check_read, check_wait
 if TYPE_CHECKING:
     from placeaudit.record.torch.interception import Interception
 
-__all__ = ["WAITING", "scalar_kernel", "wait_kernel"]
-
-
-def _always(args: tuple[Any, ...], _kwargs: dict[str, Any]) -> bool:
-    return bool(args[0].numel())
-
-
-def _without_size(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    given = kwargs.get("output_size", args[1] if len(args) > 1 else None)
-    return given is None and bool(args[0].numel())
-
-
-def _same_shape(args: tuple[Any, ...], _kwargs: dict[str, Any]) -> bool:
-    """``equal`` looks at the values only where the shapes agree and the tensors differ."""
-    left, right = args[:2]
-    return left is not right and left.shape == right.shape and bool(left.numel())
-
-
-#: Operator -> whether a call with these arguments waits.
-WAITING: Final[dict[str, Callable[[tuple[Any, ...], dict[str, Any]], bool]]] = {
-    "nonzero": _always,
-    "masked_select": _always,
-    "_unique2": _always,
-    "unique_dim": _always,
-    "unique_consecutive": _always,
-    "repeat_interleave.Tensor": _without_size,
-    "equal": _same_shape,
-}
+__all__ = ["scalar_kernel", "wait_kernel"]
 
 
 def wait_kernel(hub: Interception, name: str, pass_on: PassOn) -> Callable[..., Any]:
     """The kernel that asks the guard about a waiting operator, records it and passes it on."""
-    waits = WAITING[name]
+    waits = WAITING[name].waits
     cause = name.partition(".")[0]
 
     def operation(keyset: Any, *args: Any, **kwargs: Any) -> Any:
