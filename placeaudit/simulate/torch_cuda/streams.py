@@ -2,14 +2,18 @@
 
 Work runs when it is issued, in program order, so every stream is always idle; what is kept is
 identity (which stream is current in which thread) and time (when an event was recorded).
+
+``torch.cuda.Stream`` and ``Event`` are Python classes on bases in C, which a CPU build has only
+dummies of and a CUDA build's cannot be changed: what is replaced is replaced on the Python classes.
 """
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import torch
 
@@ -51,7 +55,21 @@ def set_stream(stream_id: int, device_index: int, device_type: int = _CUDA_TYPE)
     torch._C._accelerator_setDeviceIndex(device_index)
 
 
-def _new_stream(  # the constructor of torch._C._CudaStreamBase
+#: ``object.__new__`` for classes whose base in C has a constructor of its own, which would ask the
+#: driver.  The base's part of the object is zero: no stream, no event, nothing to destroy.
+_allocate: Final = ctypes.pythonapi.PyType_GenericAlloc
+_allocate.restype = ctypes.py_object
+_allocate.argtypes = (ctypes.py_object, ctypes.c_ssize_t)
+
+
+def _new_stream(cls: type, device: Any = None, priority: int = 0, **options: int) -> Any:
+    if device is None or {"stream_id", "device_index"} <= options.keys():
+        return _make_stream(cls, priority, **options)
+    with torch.cuda.device(device):
+        return _make_stream(cls, priority, **options)
+
+
+def _make_stream(  # the constructor of torch._C._CudaStreamBase
     cls: type,
     priority: int = 0,
     stream_id: int = 0,
@@ -59,24 +77,25 @@ def _new_stream(  # the constructor of torch._C._CudaStreamBase
     device_type: int = 0,
     stream_ptr: int = 0,
 ) -> Any:
-    stream: Any = object.__new__(cls)
-    if device_type:
-        stream.stream_id, stream.device_index = stream_id, device_index
-    else:
-        stream.stream_id = stream_ptr or next(_ids)
-        stream.device_index = current_index()
-    stream.device_type = _CUDA_TYPE
-    stream.device = torch.device("cuda", stream.device_index)
-    stream.cuda_stream = stream.stream_id
-    stream._priority = min(0, priority)
+    stream: Any = _allocate(cls, 0)
+    if not device_type:
+        stream_id, device_index = stream_ptr or next(_ids), current_index()
+    stream._simulated = _StreamState(stream_id, device_index, min(0, priority))
     return stream
 
 
-class _StreamMethods:
-    """Methods that ``torch.cuda.Stream`` expects of its base in C."""
+class _StreamState(NamedTuple):
+    """What there is to know of a stream."""
 
     stream_id: int
     device_index: int
+    priority: int
+
+
+class _StreamMethods:
+    """What ``torch.cuda.Stream`` expects of its base in C."""
+
+    _simulated: _StreamState
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         """Everything happened in ``__new__``."""
@@ -99,9 +118,34 @@ class _StreamMethods:
         return hash((self.stream_id, self.device_index))
 
     @property
+    def stream_id(self) -> int:
+        """Unique within the process; 0 is the default stream."""
+        return self._simulated.stream_id
+
+    @property
+    def cuda_stream(self) -> int:
+        """Stands for the driver's handle."""
+        return self._simulated.stream_id
+
+    @property
+    def device_index(self) -> int:
+        """Index of its device."""
+        return self._simulated.device_index
+
+    @property
+    def device_type(self) -> int:
+        """CUDA, as C++ counts devices."""
+        return _CUDA_TYPE
+
+    @property
+    def device(self) -> torch.device:
+        """Its device."""
+        return torch.device("cuda", self._simulated.device_index)
+
+    @property
     def priority(self) -> int:
         """0 or the negative priority asked for."""
-        return self._priority  # type: ignore[attr-defined, no-any-return]
+        return self._simulated.priority
 
     @staticmethod
     def priority_range() -> tuple[int, int]:
@@ -111,19 +155,19 @@ class _StreamMethods:
 
 def _new_event(cls: type, enable_timing: bool = False, **options: object) -> Any:
     del options
-    event: Any = object.__new__(cls)
+    event: Any = _allocate(cls, 0)
     event.enable_timing = enable_timing
     event.recorded_ns = None
-    event.cuda_event = 0
-    event.device = torch.device("cuda", current_index())
+    event._device = torch.device("cuda", current_index())
     return event
 
 
 class _EventMethods:
-    """Methods that ``torch.cuda.Event`` expects of its base in C."""
+    """What ``torch.cuda.Event`` expects of its base in C."""
 
     enable_timing: bool
     recorded_ns: int | None
+    _device: torch.device
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         """Everything happened in ``__new__``."""
@@ -132,7 +176,16 @@ class _EventMethods:
         """Remember the time."""
         del stream
         self.recorded_ns = time.perf_counter_ns()
-        self.cuda_event = id(self)
+
+    @property
+    def cuda_event(self) -> int:
+        """Stands for the driver's handle; 0 before the event was recorded."""
+        return 0 if self.recorded_ns is None else id(self)
+
+    @property
+    def device(self) -> torch.device:
+        """Its device."""
+        return self._device
 
     def wait(self, stream: object = None) -> None:
         """Streams run in program order already."""
@@ -175,8 +228,8 @@ def _record_stream(tensor: torch.Tensor, stream: Any) -> None:
 
 
 def add_streams(patches: Patches) -> None:
-    """Give torch's dummy base classes what a CUDA build's have, and the stream functions."""
-    stream, event = torch._C._CudaStreamBase, torch._C._CudaEventBase
+    """Make streams and events of their own, and supply the stream functions."""
+    stream, event = torch.cuda.Stream, torch.cuda.Event
     patches.set_all(stream, {"__new__": staticmethod(_new_stream), **_members(_StreamMethods)})
     patches.set_all(event, {"__new__": staticmethod(_new_event), **_members(_EventMethods)})
     patches.set(torch.Tensor, "record_stream", _record_stream)
