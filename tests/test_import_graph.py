@@ -14,15 +14,18 @@ import placeaudit
 ROOT = Path(placeaudit.__file__).parent
 
 #: What a part may import of the others; whatever is not listed here is forbidden to it.
-VOCABULARY = {"model", "errors"}
+VOCABULARY = {"model", "errors", "crossing"}
 ALLOWED = {
     "model": set(),
     "errors": {"model"},
+    "crossing": set(),
     "config": {"errors"},
     "store": VOCABULARY,
-    "simulate": VOCABULARY,
+    "import_hook": set(),
+    "inherit": {"import_hook"},
+    "simulate": VOCABULARY | {"inherit"},
     "inventory": VOCABULARY,
-    "record": VOCABULARY | {"store", "simulate"},
+    "record": VOCABULARY | {"store", "simulate", "import_hook", "inherit"},
     # The hardware model is plain data that times are computed from.
     "analyze": VOCABULARY | {"store", "simulate"},
     # What silences findings knows findings only; the rules' registry applies it.

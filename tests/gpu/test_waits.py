@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from placeaudit.record.torch.table import host_waits
+from placeaudit.crossing import host_waits
 
 #: GPU clock cycles: some hundred milliseconds, far above what a copy of 4 MiB takes.
 BUSY_CYCLES = 500_000_000

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from placeaudit.analyze.audit import Copies, Waits
 from placeaudit.analyze.callsite import CallSite
 from placeaudit.analyze.sites import module_path
+from placeaudit.crossing import WAITING
 from placeaudit.model import Certainty, Evidence, Finding, Frame, Severity
 from placeaudit.rules.base import by_library, finding, library_name, plural, recurs
 from placeaudit.rules.facts import TINY_BYTES, Facts, Group
@@ -20,12 +21,9 @@ __all__ = ["DynamicShape", "class_counts"]
 
 #: Operators whose result's size depends on values, with the name people call them by.
 _OPERATORS: Final = {
-    "nonzero": "nonzero",
-    "masked_select": "masked_select",
-    "_unique2": "unique",
-    "unique_dim": "unique",
-    "unique_consecutive": "unique_consecutive",
-    "repeat_interleave": "repeat_interleave",
+    operator.partition(".")[0]: waiting.name
+    for operator, waiting in WAITING.items()
+    if waiting.is_sized
 }
 _FIXES: Final = {
     "nonzero": (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from placeaudit.crossing import converts_at_source, crosses_plain
 from placeaudit.simulate.torch_cuda.kernels import assign, restride
 from placeaudit.simulate.torch_cuda.retag import to_host
 
@@ -28,32 +29,11 @@ def _host(tensor: Tensor) -> Tensor:
     return to_host(tensor) if tensor.is_cuda else tensor
 
 
-def _crosses_as_is(target: Tensor, source: Tensor) -> bool:
-    if target.dtype != source.dtype:
-        return False
-    if target.size() != source.size():
-        return False
-    if target.is_contiguous() and source.is_contiguous():
-        return True
-    return target.stride() == source.stride() and _is_dense(source)
-
-
-def _is_dense(tensor: Tensor) -> bool:
-    """Whether the elements fill their memory without gaps, in any order of dimensions."""
-    expected = 1
-    pairs = zip(tensor.stride(), tensor.size(), strict=True)
-    for stride, size in sorted(pair for pair in pairs if pair[1] != 1):
-        if stride != expected:
-            return False
-        expected *= size
-    return True
-
-
 def _through_temporary(target: Tensor, source: Tensor, *, non_blocking: bool) -> None:
     """``copy_requires_temporaries``: convert and pack on one side, then copy plain bytes."""
-    converts_on_source = source.is_cuda == non_blocking
+    converts_first = converts_at_source(to_device=target.is_cuda, non_blocking=non_blocking)
     expanded = source.expand_as(target)
-    if converts_on_source:
+    if converts_first:
         packed = expanded.to(target.dtype).contiguous()
         landing = target if target.is_contiguous() else _like(target, target.dtype)
     else:
@@ -77,7 +57,7 @@ def _copy_kernel(target: Tensor, source: Any, non_blocking: bool = False) -> Ten
     if not isinstance(source, Tensor):  # a wrapped number arrives as a number
         source = torch.scalar_tensor(source, dtype=target.dtype, device="cpu")
     crosses_host = target.is_cuda != source.is_cuda
-    if crosses_host and target.numel() and not _crosses_as_is(target, source):
+    if crosses_host and target.numel() and not crosses_plain(target, source):
         _through_temporary(target, source, non_blocking=non_blocking)
     else:
         _copy(_host(target), _host(source), non_blocking)

@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from placeaudit.record.torch.table import crossing_itemsize, host_waits
+from placeaudit.crossing import crossing_itemsize, host_waits
 
 pytestmark = pytest.mark.usefixtures("cuda")
 
