@@ -16,6 +16,7 @@ import torch
 from placeaudit.errors import SimulationError
 from placeaudit.simulate.spec import MAX_DEVICES
 from placeaudit.simulate.torch_cuda import retag
+from placeaudit.simulate.torch_cuda.builds import check_version
 from placeaudit.simulate.torch_cuda.comm import add_comm
 from placeaudit.simulate.torch_cuda.devices import limits
 from placeaudit.simulate.torch_cuda.dispatch import Kernels
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from placeaudit.simulate.spec import SimulationSpec
 
 __all__ = ["Installation", "active", "install", "is_pinned"]
-
-#: ``_ensureCUDADeviceGuardSet`` does what is needed from here on.
-_OLDEST_TORCH: Final = (2, 10)
 
 
 @dataclass(slots=True)
@@ -129,15 +127,8 @@ def _restore_environment(name: str, value: str | None) -> None:
         os.environ[name] = value
 
 
-def _version() -> tuple[int, ...]:
-    return tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
-
-
 def _check_here() -> None:
-    if _version() < _OLDEST_TORCH:
-        raise SimulationError(
-            f"simulated CUDA needs torch 2.10 or newer, this is {torch.__version__}"
-        )
+    check_version()
     if torch.cuda.is_available():
         raise SimulationError(
             "this machine has a CUDA device in use by torch; set CUDA_VISIBLE_DEVICES='' to "

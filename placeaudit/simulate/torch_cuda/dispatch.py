@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from placeaudit.simulate.torch_cuda.builds import (
+    composite_kernel,
+    no_kernel,
+    real_kernels,
+    refusal,
+    runs_composite,
+)
 from placeaudit.simulate.torch_cuda.catalogue import Declaration, read_declarations
 from placeaudit.simulate.torch_cuda.copies import make_copies
 from placeaudit.simulate.torch_cuda.devices import index_of
+from placeaudit.simulate.torch_cuda.foreach import foreach_kernel
 from placeaudit.simulate.torch_cuda.indexing import make_indexing
 from placeaudit.simulate.torch_cuda.kernels import generic_kernel, view_kernel
 from placeaudit.simulate.torch_cuda.layers import make_composites, make_layers
@@ -31,10 +40,10 @@ _READS: Final = make_reads()
 _MAKERS: Final = make_nested()
 
 
-def _find(name: str) -> Any | None:  # torch has no public type for it
+def find_operator(name: str, space: str = "aten") -> Any | None:  # torch has no public type for it
     """The overload named, None where this torch has none."""
     base, _, overload = name.partition(".")
-    packet = getattr(torch.ops.aten, base, None)
+    packet = getattr(getattr(torch.ops, space), base, None)
     return getattr(packet, overload or "default", None)
 
 
@@ -111,24 +120,27 @@ class Kernels:
             self._register(native)
 
     def _register(self, native: NativeDevice) -> None:
+        real = real_kernels()
         aten = torch.library.Library("aten", "IMPL")
         self._libraries.append(aten)
         special = _special_kernels()
         declarations = read_declarations()
         for name, declaration in declarations.items():
-            operator = _find(name)
+            operator = find_operator(name)
             if operator is None:
                 continue
             if declaration.has_cuda and name not in special and _has_kernel(name, "CPU"):
                 aten.impl(name, _dense_kernel(name, operator, declaration), "CUDA")
+            elif name.startswith("_foreach_") and runs_composite(f"aten::{name}"):
+                aten.impl(name, foreach_kernel(operator), "CUDA")
             if declaration.has_nested_cuda and _has_kernel(name, "NestedTensorCPU"):
                 aten.impl(name, nested_kernel(operator, declaration), "NestedTensorCUDA")
         for name in _HOST_LOOPS:
-            operator = _find(name)
+            operator = find_operator(name)
             if operator is not None:
                 aten.impl(name, generic_kernel(operator, Declaration(name)), "CUDA")
         for name, kernel in special.items():
-            if _find(name) is not None:
+            if find_operator(name) is not None:
                 aten.impl(name, kernel, "CUDA")
         for name, kernel in make_composites().items():
             for key in ("AutogradCUDA", "CUDA"):
@@ -137,6 +149,30 @@ class Kernels:
         anything = torch.library.Library("_", "IMPL")
         self._libraries.append(anything)
         anything.fallback(self._fallback, "CUDA")
+        self._replace(real, aten._op_impls)
+
+    def _replace(self, real: dict[str, list[str]], ours: set[str]) -> None:
+        """Let no real kernel of a CUDA build run: each would ask for a driver."""
+        libraries: dict[str, torch.library.Library] = {}
+        for key, names in real.items():
+            for full_name in names:
+                space, _, name = full_name.partition("::")
+                if f"{space}/{name}/{key}" in ours:
+                    continue
+                if space not in libraries:
+                    libraries[space] = torch.library.Library(space, "IMPL")
+                kernel = self._stand_in(full_name) if key == "CUDA" else refusal(full_name)
+                libraries[space].impl(name, kernel, key, allow_override=True)
+        self._libraries.extend(libraries.values())
+
+    def _stand_in(self, full_name: str) -> Callable[..., Any]:
+        space, _, name = full_name.partition("::")
+        operator = find_operator(name, space)
+        if operator is None:
+            return refusal(full_name)
+        if runs_composite(full_name):
+            return composite_kernel(operator)
+        return functools.partial(self._fallback, operator)
 
     def _fallback(self, operator: Any, *args: Any, **kwargs: Any) -> Any:
         """Operators of other libraries: their CPU kernel on host aliases."""
@@ -144,7 +180,7 @@ class Kernels:
         if kernel is None:
             name = operator._schema.name
             if not torch._C._dispatch_has_kernel_for_dispatch_key(name, "CPU"):
-                raise NotImplementedError(_no_kernel(name))
+                raise NotImplementedError(no_kernel(name))
             declaration = Declaration(name, is_device_checked=False)
             make = view_kernel if _is_view(operator) else None
             kernel = make(operator) if make else generic_kernel(operator, declaration)
@@ -156,13 +192,6 @@ class Kernels:
         for library in self._libraries:
             library._destroy()
         self._libraries.clear()
-
-
-def _no_kernel(name: str) -> str:
-    return (
-        f"Could not run '{name}' on a simulated CUDA device: it has no CPU kernel to stand in for "
-        "the CUDA one."
-    )
 
 
 def _pinned_kernel(native: NativeDevice) -> Callable[..., bool]:
