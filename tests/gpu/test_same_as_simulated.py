@@ -16,7 +16,15 @@ import pytest
 import torch
 
 SIMULATED = Path(__file__).parents[1] / "simulate" / "torch_cuda"
-FILES = ("test_kernels", "test_copies", "test_layers", "test_nested", "test_reads", "test_surface")
+FILES = (
+    "test_kernels",
+    "test_copies",
+    "test_layers",
+    "test_nested",
+    "test_reads",
+    "test_surface",
+    "test_waits",
+)
 
 
 def _load(name: str) -> ModuleType:

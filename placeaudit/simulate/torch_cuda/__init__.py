@@ -34,6 +34,7 @@ from placeaudit.simulate.torch_cuda.selftest import run_selftest
 from placeaudit.simulate.torch_cuda.storages import add_storages
 from placeaudit.simulate.torch_cuda.streams import add_streams
 from placeaudit.simulate.torch_cuda.tensor_types import add_tensor_types
+from placeaudit.simulate.torch_cuda.waits import add_sync_debug
 
 if TYPE_CHECKING:
     from placeaudit.simulate.spec import SimulationSpec
@@ -72,6 +73,7 @@ class Installation:
         forget_initialization(patches)
         add_streams(patches)
         add_runtime(patches, spec, self._ledger)
+        add_sync_debug(patches)
         add_storages(patches)
         add_comm(patches)
         add_profiling(patches)

@@ -14,6 +14,7 @@ import torch
 from placeaudit.crossing import converts_at_source, crosses_plain
 from placeaudit.simulate.torch_cuda.kernels import assign, restride
 from placeaudit.simulate.torch_cuda.retag import to_host
+from placeaudit.simulate.torch_cuda.waits import SYNC_DEBUG, about_to_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,14 +58,19 @@ def _copy_kernel(target: Tensor, source: Any, non_blocking: bool = False) -> Ten
     if not isinstance(source, Tensor):  # a wrapped number arrives as a number
         source = torch.scalar_tensor(source, dtype=target.dtype, device="cpu")
     crosses_host = target.is_cuda != source.is_cuda
-    if crosses_host and target.numel() and not crosses_plain(target, source):
-        _through_temporary(target, source, non_blocking=non_blocking)
-    else:
-        _copy(_host(target), _host(source), non_blocking)
+    if crosses_host and target.numel():
+        if not crosses_plain(target, source):
+            _through_temporary(target, source, non_blocking=non_blocking)
+            return target
+        if SYNC_DEBUG.mode and not non_blocking:
+            about_to_wait()
+    _copy(_host(target), _host(source), non_blocking)
     return target
 
 
 def _scalar_kernel(tensor: Tensor) -> object:
+    if SYNC_DEBUG.mode:
+        about_to_wait()
     return _scalar(to_host(tensor))
 
 

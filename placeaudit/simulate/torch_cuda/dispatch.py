@@ -26,6 +26,7 @@ from placeaudit.simulate.torch_cuda.layers import make_composites, make_layers
 from placeaudit.simulate.torch_cuda.nested import make_nested, nested_kernel
 from placeaudit.simulate.torch_cuda.reads import make_reads
 from placeaudit.simulate.torch_cuda.retag import ledgers, to_device
+from placeaudit.simulate.torch_cuda.waits import watch_waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +104,7 @@ def _dense_kernel(name: str, operator: Any, declaration: Declaration) -> Callabl
         return view_kernel(operator)
     if name in _MAKERS:
         return _MAKERS[name](operator)
-    kernel = generic_kernel(operator, declaration)
+    kernel = watch_waits(name, generic_kernel(operator, declaration))
     steps = _READS.get(name)
     return kernel if steps is None else steps(kernel)
 

@@ -1,8 +1,9 @@
 """Advanced indexing, with the transfers a real device makes on the way.
 
 ``aten/src/ATen/native/IndexingUtils.h`` and ``TensorAdvancedIndexing.cpp``: a boolean mask becomes
-index tensors through ``nonzero`` (the host waits for their size), and index tensors on another
-device are copied to the indexed tensor's device.  Both enter the dispatcher here as they do there.
+index tensors through ``nonzero`` (the host waits for their size, unless the mask is its own), and
+index tensors on another device are copied to the indexed tensor's device.  Both enter the
+dispatcher here as they do there.
 ``x[mask] = scalar`` becomes ``masked_fill_`` and does neither.
 """
 
@@ -26,8 +27,14 @@ _index = torch.ops.aten.index.Tensor._op
 _index_put = torch.ops.aten._index_put_impl_.default._op
 
 
-def _expanded(indexed: Tensor, indices: Sequence[Tensor | None]) -> list[Tensor | None]:
-    """Index tensors on the device of ``indexed``, masks replaced by what ``nonzero`` finds."""
+def _expanded(
+    indexed: Tensor, indices: Sequence[Tensor | None], *, sorts: bool = False
+) -> list[Tensor | None]:
+    """Index tensors on the device of ``indexed``, masks replaced by what ``nonzero`` finds.
+
+    ``sorts`` is what accumulating does (``makeLinearIndex`` in Indexing.cu): there the positions of
+    a mask on the host cross like other indices on the host.
+    """
     device = indexed.device
     found: list[Tensor | None] = []
     for index in indices:
@@ -37,11 +44,18 @@ def _expanded(indexed: Tensor, indices: Sequence[Tensor | None]) -> list[Tensor 
         parts: Sequence[Tensor] = (index,)
         if index.dtype in _MASKS:
             _check_mask(indexed, index, len(found))
-            parts = index.nonzero().unbind(1)
+            positions = _positions(index, device) if index.is_cpu and not sorts else index.nonzero()
+            parts = positions.unbind(1)
         for part in parts:
             moved = part if part.device == device else part.to(device)
             found.append(to_host(moved))
     return found
+
+
+def _positions(mask: Tensor, device: torch.device) -> Tensor:
+    """Where a mask on the host is true: crosses from pinned memory, and nobody waits."""
+    pinned = torch.empty(0, dtype=torch.int64, device="cpu", pin_memory=True)
+    return torch.nonzero(mask, out=pinned).to(device, non_blocking=True)
 
 
 def _check_mask(indexed: Tensor, mask: Tensor, first: int) -> None:
@@ -88,7 +102,7 @@ def _index_put_kernel(
     if _fills_mask(indices, values, accumulate=accumulate):
         host: list[Tensor | None] = [i if i is None else to_host(i) for i in indices]
     else:
-        host = _expanded(target, indices)
+        host = _expanded(target, indices, sorts=accumulate)
         if values.device != target.device and values.dim() == 0:
             values = values.to(target.device)
     _require_same_device(target, values)

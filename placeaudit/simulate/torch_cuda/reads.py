@@ -142,6 +142,21 @@ def _binned(kernel: Kernel) -> Kernel:
     return histc
 
 
+def _normal(kernel: Kernel) -> Kernel:
+    """``CHECK_NORMAL_TENSOR_STD`` in DistributionTemplates.h: the least deviation is read."""
+
+    def normal(mean: Any, std: Any, *arguments: Any, **options: Any) -> Tensor:
+        if isinstance(std, Tensor) and std.numel():
+            if std.is_complex():
+                _raise("normal expects standard deviation to be non-complex")
+            if not std.min().ge(0).item():
+                _raise("normal expects all elements of std >= 0.0")
+        result: Tensor = kernel(mean, std, *arguments, **options)
+        return result
+
+    return normal
+
+
 def make_reads() -> dict[str, Callable[[Kernel], Kernel]]:
     """What goes around the generic kernel, by operator name."""
     return {
@@ -153,6 +168,10 @@ def make_reads() -> dict[str, Callable[[Kernel], Kernel]]:
         "where.self_out": _selected,
         "multinomial": _drawn,
         "multinomial.out": _drawn,
+        "normal.float_Tensor": _normal,
+        "normal.float_Tensor_out": _normal,
+        "normal.Tensor_Tensor": _normal,
+        "normal.Tensor_Tensor_out": _normal,
         "bincount": _counted,
         "histc": _binned,
         "histc.out": _binned,

@@ -136,8 +136,6 @@ class _Runtime:
             "_cuda_getAllocatorBackend": lambda: "native",
             "_cuda_cudaCachingAllocator_enable": _nothing,
             "_cuda_sleep": _nothing,
-            "_cuda_set_sync_debug_mode": _nothing,
-            "_cuda_get_sync_debug_mode": lambda: 0,
         }
 
 

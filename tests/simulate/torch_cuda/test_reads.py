@@ -53,6 +53,8 @@ CASES: dict[str, tuple[Callable[[], object], list[str]]] = {
         lambda: torch.multinomial(_weights(), 2, replacement=True),
         [],
     ),
+    "normal": (lambda: torch.normal(_ones(), _ones()), ["read"]),
+    "normal of one deviation": (lambda: torch.normal(_ones(), 1.0), []),
     "bincount": (lambda: torch.bincount(_index()), ["d2h", "read"]),
     "histc": (lambda: torch.histc(_ones(), 4), ["d2h", "d2h"]),
     "histc with limits": (lambda: torch.histc(_ones(), 4, 0, 2), []),
@@ -72,6 +74,11 @@ def test_what_a_device_reads_is_seen(name: str, crossings: list[str]) -> None:
     call, expected = CASES[name]
     call()
     assert [word for word in crossings if word != "within"] == expected
+
+
+def test_deviations_below_zero_are_refused() -> None:
+    with pytest.raises(RuntimeError, match=r"expects all elements of std >= 0\.0"):
+        torch.normal(0.0, -_ones())
 
 
 def test_weights_that_are_none_are_refused() -> None:
