@@ -114,6 +114,9 @@ class _StreamMethods:
             and self.device_index == other.device_index
         )
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # noqa: SIM201  # a CUDA build's base compares in C
+
     def __hash__(self) -> int:
         return hash((self.stream_id, self.device_index))
 
@@ -213,7 +216,7 @@ class _EventMethods:
 
 
 def _members(source: type) -> dict[str, object]:
-    wanted = {"__init__", "__eq__", "__hash__"}
+    wanted = {"__init__", "__eq__", "__ne__", "__hash__"}
     return {
         name: value
         for name, value in vars(source).items()
