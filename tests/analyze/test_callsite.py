@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from placeaudit.analyze.callsite import CallSite, Made, call_site, on_device, origin_of_upload
+from placeaudit.analyze.callsite import CallSite, call_site
+from placeaudit.analyze.origins import Made, on_device, origin_of_upload
 from placeaudit.analyze.source import Sources
 from placeaudit.analyze.uses import UseKind, use_of
 from placeaudit.model import Frame

@@ -8,15 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from placeaudit.analyze.callsite import (
-    CallSite,
-    Made,
-    Origin,
-    call_site,
-    made_at,
-    on_device,
-    origin_of_upload,
-)
+from placeaudit.analyze.callsite import CallSite, call_site
+from placeaudit.analyze.origins import Made, Origin, made_at, on_device, origin_of_upload
 from placeaudit.analyze.sites import is_data
 from placeaudit.model import Certainty, Evidence, Finding, Phase, Severity
 from placeaudit.rules.base import finding
