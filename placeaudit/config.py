@@ -43,7 +43,7 @@ __all__ = [
 FORMATS: Final = ("text", "json", "sarif", "github", "junit", "markdown")
 
 #: Set for child processes of a trace; no setting.
-_INTERNAL: Final = frozenset({"PLACEAUDIT_RUN"})
+_INTERNAL: Final = frozenset({"PLACEAUDIT_RUN", "PLACEAUDIT_STEPS"})
 _PREFIX: Final = "PLACEAUDIT_"
 
 #: Pattern of a path and the rules that are ignored there.

@@ -5,14 +5,13 @@ A source arms itself when its framework gets imported: a Torch program never loa
 
 from __future__ import annotations
 
-import importlib.machinery
 import os
 import sys
-from collections.abc import Callable, Sequence
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from placeaudit.errors import PlaceauditError
+from placeaudit.import_hook import ImportHook
+from placeaudit.inherit import SIMULATE_VARIABLE
 from placeaudit.record.sites import Sites
 from placeaudit.record.window import DEFAULT, StepWindow
 from placeaudit.store.writer import RecordWriter
@@ -20,10 +19,7 @@ from placeaudit.store.writer import RecordWriter
 if TYPE_CHECKING:
     from placeaudit.record.torch.interception import Interception
 
-__all__ = ["SIMULATE_VARIABLE", "Backends", "GuardBackend", "ImportHook", "Source"]
-
-#: Environment variable with the specification of the simulated device, for child processes.
-SIMULATE_VARIABLE: Final = "PLACEAUDIT_SIMULATE"
+__all__ = ["Backends", "GuardBackend", "Source"]
 
 
 class Source(Protocol):
@@ -203,69 +199,3 @@ class GuardBackend:
         from placeaudit.record.torch.interception import INTERCEPTION
 
         return INTERCEPTION
-
-
-class ImportHook:
-    """Calls ``then`` when ``name`` has been imported.
-
-    It finds the module as the other finders do and only adds to what its loader does at the end:
-    no module's spec or loader changes its type.
-    """
-
-    def __init__(self, name: str, then: Callable[[], None]) -> None:
-        self._name = name
-        self._then = then
-        self._searching = False
-
-    def install(self) -> None:
-        """Go before the other finders."""
-        sys.meta_path.insert(0, self)
-
-    def remove(self) -> None:
-        """Go away; harmless if gone."""
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None = None,
-        target: ModuleType | None = None,
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Part of the import protocol: the other finders' spec, with our call at the end."""
-        if fullname != self._name or self._searching:
-            return None
-        self._searching = True
-        try:
-            spec = self._found(fullname, path, target)
-        finally:
-            self._searching = False
-        loader: Any = spec.loader if spec is not None else None
-        if loader is None or not hasattr(loader, "exec_module"):
-            return spec
-        run = loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            del loader.exec_module
-            run(module)
-            self.remove()
-            self._then()
-
-        try:
-            loader.exec_module = exec_module
-        except AttributeError:  # a loader without a __dict__: leave it alone
-            return spec
-        return spec
-
-    @staticmethod
-    def _found(
-        fullname: str, path: Sequence[str] | None, target: ModuleType | None
-    ) -> importlib.machinery.ModuleSpec | None:
-        for finder in list(sys.meta_path):
-            find = getattr(finder, "find_spec", None)
-            spec: importlib.machinery.ModuleSpec | None = (
-                find(fullname, path, target) if find is not None else None
-            )
-            if spec is not None:
-                return spec
-        return None

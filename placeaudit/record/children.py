@@ -5,43 +5,49 @@
   nothing behind.
 * ``multiprocessing`` children end by ``os._exit``, where ``atexit`` does not run: a ``Finalize``
   closes their record.
-* ``spawn`` and ``forkserver`` children are new interpreters: what ``multiprocessing`` sends them to
-  prepare themselves carries an object that starts a session when it is unpickled.
+* New interpreters begin as :mod:`placeaudit.inherit` says; what they record into, it is told here.
 """
 
 from __future__ import annotations
 
-import multiprocessing.spawn
 import multiprocessing.util
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Protocol
 
-__all__ = ["OWN_VARIABLE", "RUN_VARIABLE", "activate", "follow"]
+from placeaudit.inherit import OWN_VARIABLE, RUN_VARIABLE, STEPS_VARIABLE, Listener, hand_down
+from placeaudit.record.window import DEFAULT, StepWindow
 
-#: Environment variable with the run directory.
-RUN_VARIABLE: Final = "PLACEAUDIT_RUN"
-#: Environment variable with the installed packages that count as the user's, comma-separated.
-OWN_VARIABLE: Final = "PLACEAUDIT_OWN"
-_DATA_KEY: Final = "placeaudit"
+__all__ = ["Recorder", "close_at_end", "follow"]
 
 
-class _Recorder(Protocol):
-    def before_fork(self) -> None: ...
-    def after_fork_in_parent(self) -> None: ...
-    def after_fork(self) -> None: ...
-    def close_child(self) -> None: ...
+class Recorder(Listener, Protocol):
+    """The session of a process, as its children need it."""
+
+    def before_fork(self) -> None:
+        """This process is about to fork."""
+
+    def after_fork_in_parent(self) -> None:
+        """It has."""
+
+    def after_fork(self) -> None:
+        """In a forked child."""
+
+    def close_child(self) -> None:
+        """At the end of a child that ``multiprocessing`` made."""
 
 
 class _Followed:
     """The session whose forked children are to record; fork hooks cannot be taken back."""
 
-    recorder: _Recorder | None = None
+    recorder: Recorder | None = None
     registered = False
 
 
-def follow(recorder: _Recorder, run: Path, *, own: Sequence[str] = ()) -> Callable[[], None]:
+def follow(
+    recorder: Recorder, run: Path, *, own: Sequence[str] = (), steps: StepWindow = DEFAULT
+) -> Callable[[], None]:
     """Make children of this process record into ``run``; returns the undo."""
     _Followed.recorder = recorder
     if not _Followed.registered:
@@ -50,29 +56,28 @@ def follow(recorder: _Recorder, run: Path, *, own: Sequence[str] = ()) -> Callab
             before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_forked_child
         )
     # Called by multiprocessing in its children, after it has dropped the parent's finalizers.
-    multiprocessing.util.register_after_fork(recorder, _close_at_end)
-    environment = _set_environment({RUN_VARIABLE: str(run), OWN_VARIABLE: ",".join(own)})
-    spawn = _patch_preparation()
+    multiprocessing.util.register_after_fork(recorder, close_at_end)
+    forget = hand_down(
+        {
+            RUN_VARIABLE: str(run),
+            OWN_VARIABLE: ",".join(own),
+            STEPS_VARIABLE: str(steps) if steps.chosen else "",
+        },
+        recorder,
+    )
 
     def undo() -> None:
-        spawn()
-        environment()
+        forget()
         if _Followed.recorder is recorder:
             _Followed.recorder = None
 
     return undo
 
 
-def activate() -> None:
-    """In a new interpreter: start a session as the environment says, if it says so."""
-    from placeaudit.record.session import Session, current
-
-    run = Path(os.environ.get(RUN_VARIABLE, ""))
-    if current() is not None or not run.is_absolute() or not run.is_dir():
-        return
-    own = [name for name in os.environ.get(OWN_VARIABLE, "").split(",") if name]
-    session = Session.start(run, role="spawn", own=own)
-    _close_at_end(session)
+def close_at_end(recorder: Recorder) -> None:
+    """Close the record of this process when ``multiprocessing`` ends it."""
+    if _Followed.recorder is recorder:
+        multiprocessing.util.Finalize(None, recorder.close_child, exitpriority=-100)
 
 
 def _before_fork() -> None:
@@ -89,58 +94,3 @@ def _in_forked_child() -> None:
     recorder = _Followed.recorder
     if recorder is not None:
         recorder.after_fork()
-
-
-def _close_at_end(recorder: _Recorder) -> None:
-    if _Followed.recorder is recorder:
-        multiprocessing.util.Finalize(None, recorder.close_child, exitpriority=-100)
-
-
-def _set_environment(values: dict[str, str]) -> Callable[[], None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-
-    def undo() -> None:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-    return undo
-
-
-#: Unpickling this in a child must work, and do nothing, where placeaudit cannot be imported.
-_START: Final = """
-try:
-    from placeaudit.record.children import activate
-except ImportError:
-    pass
-else:
-    activate()
-"""
-
-
-class _Activation:
-    """Starts a session where it is unpickled."""
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, dict[str, Any]]]:
-        return exec, (_START, {})
-
-
-def _patch_preparation() -> Callable[[], None]:
-    """Add the activation to what ``multiprocessing`` sends to a new interpreter."""
-    original = multiprocessing.spawn.get_preparation_data
-
-    def get_preparation_data(name: str) -> dict[str, Any]:
-        data: dict[str, Any] = original(name)
-        data[_DATA_KEY] = _Activation()
-        return data
-
-    multiprocessing.spawn.get_preparation_data = get_preparation_data
-
-    def undo() -> None:
-        if multiprocessing.spawn.get_preparation_data is get_preparation_data:
-            multiprocessing.spawn.get_preparation_data = original
-
-    return undo

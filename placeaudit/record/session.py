@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,11 +12,16 @@ from typing import Final
 
 from placeaudit.record import children
 from placeaudit.record.backends import Backends
+from placeaudit.record.ranks import launched_as
 from placeaudit.record.sites import Sites
 from placeaudit.record.window import DEFAULT, StepWindow
 from placeaudit.store.writer import RecordWriter
 
 __all__ = ["Session", "current", "mark_step"]
+
+
+#: Notes about children that are not observed.
+MOST_UNOBSERVED: Final = 20
 
 
 class _Running:
@@ -42,9 +48,13 @@ class Session:
         self._stopped = False
         self._exit_code: int | None = None
         self._writer = RecordWriter(run, role=role)
+        self._writer.facts.update(launched_as())
         self._sites = Sites(self._writer)
         self._backends = Backends(self._writer, self._sites, is_child=role != "main", steps=steps)
         self._undo: list[Callable[[], None]] = []
+        self._steps = steps
+        #: What was said of child processes that are not observed.
+        self._unobserved: set[tuple[str, int]] = set()
 
     @classmethod
     def start(
@@ -73,9 +83,12 @@ class Session:
             session._writer.start_lazily()
         _Running.session = session
         session._watch_the_end()
-        session._undo.append(children.follow(session, session.run, own=session._own))
+        session._undo.append(session._follow())
         session._backends.arm()
         return session
+
+    def _follow(self) -> Callable[[], None]:
+        return children.follow(self, self.run, own=self._own, steps=self._steps)
 
     def stop(self, *, exit_code: int | None = None) -> None:
         """Undo every patch, write what is left and close the record.  Idempotent."""
@@ -84,6 +97,7 @@ class Session:
                 return
             self._stopped = True
             ending = self._ending()
+            self._set_role()
             try:
                 self._backends.disarm()
             except Exception as error:  # noqa: BLE001  (the program has ended well; so does the record)
@@ -95,7 +109,6 @@ class Session:
                 _Running.session = None
             if exit_code is None:
                 exit_code = self._exit_code
-            self._set_role()
             self._writer.close(exit_code=exit_code, **ending)
 
     def settle(self) -> None:
@@ -131,8 +144,18 @@ class Session:
 
     def close_child(self) -> None:
         """At the end of a child that ``multiprocessing`` made: no ``atexit`` runs there."""
-        self._set_role()
-        self._writer.close(exit_code=None, **self._ending())
+        self.stop()
+
+    def unobserved(self, text: str) -> None:
+        """A child process is not observed: say so, once for each reason and place."""
+        stack = self._sites.capture(sys._getframe(1))  # noqa: SLF001
+        if (text, stack) not in self._unobserved and len(self._unobserved) < MOST_UNOBSERVED:
+            self._unobserved.add((text, stack))
+            self._writer.note("PA902", text, stack)
+
+    def before_exec(self) -> None:
+        """This process is about to become another program: no end of ours will come."""
+        self._writer.flush()
 
     def _ending(self) -> dict[str, object]:
         """Devices this process has initialised and what they are; None where it cannot be told."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from placeaudit.inherit import SIMULATE_VARIABLE, hand_down
 from placeaudit.simulate.spec import SimulationSpec
 
 if TYPE_CHECKING:
@@ -38,10 +39,9 @@ def simulate(spec: str | SimulationSpec = "cuda") -> Iterator[SimulationSpec]:
     if outer is not None:
         yield outer.spec
         return
-    from placeaudit.simulate.processes import simulate_in_children
 
     installation = torch_cuda.install(wanted)
-    forget_children = simulate_in_children(str(wanted))
+    forget_children = hand_down({SIMULATE_VARIABLE: str(wanted)})
     try:
         yield wanted
     finally:

@@ -175,7 +175,7 @@ class RecordWriter:
         #: Called before every flush, e.g. to hand over rows that are held back.
         self.before_flush: list[Callable[[], None]] = []
         self.role = role
-        #: What else ``meta.json`` says of the process once it has ended.
+        #: What else ``meta.json`` says of the process.
         self.facts: dict[str, object] = {}
         self._begin()
 
@@ -371,7 +371,7 @@ class RecordWriter:
             else:
                 break
         self._folder = folder
-        write_meta(folder, self._meta(ended=False))
+        write_meta(folder, self._meta(ended=False, **self.facts))
 
     def _meta(self, *, ended: bool, **more: object) -> dict[str, Any]:
         return {

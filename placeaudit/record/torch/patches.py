@@ -72,6 +72,7 @@ class Patches(PatchSet):
         self._unobserved()
         self._factories()
         self._pinning()
+        self._ranks()
 
     def _loader(self) -> None:
         """Every batch a DataLoader hands out: the wait for it is phase ``loading``."""
@@ -133,6 +134,24 @@ class Patches(PatchSet):
             return pin_memory
 
         self._patch(torch.Tensor, "pin_memory", make)
+
+    def _ranks(self) -> None:
+        """``init_process_group``: which rank a program gives itself, without a launcher."""
+        facts = self._context.writer.facts
+
+        def make(original: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(original)
+            def init_process_group(*args: Any, **kwargs: Any) -> Any:
+                result = original(*args, **kwargs)
+                if self._active and torch.distributed.is_initialized():
+                    facts["rank"] = torch.distributed.get_rank()
+                    facts["world_size"] = torch.distributed.get_world_size()
+                return result
+
+            return init_process_group
+
+        if torch.distributed.is_available():
+            self._patch(torch.distributed, "init_process_group", make)
 
     def _timed(
         self, kind: str, phase: Phase, name: Callable[[Any], str], *, owned: bool = True
