@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from placeaudit.crossing import converts_at_source, crosses_plain
-from placeaudit.simulate.torch_cuda.kernels import assign, restride
+from placeaudit.simulate.torch_cuda.outputs import resize
 from placeaudit.simulate.torch_cuda.retag import to_host
 from placeaudit.simulate.torch_cuda.waits import SYNC_DEBUG, about_to_wait
 
@@ -80,17 +80,8 @@ def _resize_kernel(
     *,
     memory_format: torch.memory_format | None = None,
 ) -> Tensor:
-    """``resize_``: keep the elements that fit, in storage order, as PyTorch does."""
-    old = to_host(tensor)
-    fresh = torch.empty(size, dtype=tensor.dtype, device="cpu")
-    if memory_format is not None and memory_format is not torch.preserve_format:
-        fresh = fresh.contiguous(memory_format=memory_format)
-    kept = min(old.numel(), fresh.numel())
-    if (old.size() == fresh.size() and memory_format is None) or restride(tensor, fresh):
-        return tensor
-    if kept and old.is_contiguous():
-        fresh.as_strided([kept], [1]).copy_(old.as_strided([kept], [1]))
-    return assign(tensor, fresh)
+    resize(tensor, size, memory_format)
+    return tensor
 
 
 def make_copies() -> dict[str, Callable[..., Any]]:

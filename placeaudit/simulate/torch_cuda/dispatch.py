@@ -36,7 +36,13 @@ if TYPE_CHECKING:
 __all__ = ["Kernels"]
 
 #: Declared as one implementation for every device, but on a loop of the device's own.
-_HOST_LOOPS: Final = ("kaiser_window", "kaiser_window.periodic", "kaiser_window.beta")
+_HOST_LOOPS: Final = (
+    "conj_physical_",
+    "kaiser_window",
+    "kaiser_window.beta",
+    "kaiser_window.periodic",
+    "mode.values",
+)
 _READS: Final = make_reads()
 _MAKERS: Final = make_nested()
 

@@ -17,6 +17,7 @@ from placeaudit.simulate.torch_cuda.devices import (
     index_of,
     make_mismatch,
 )
+from placeaudit.simulate.torch_cuda.outputs import out_kernel
 from placeaudit.simulate.torch_cuda.retag import to_device, to_host, to_plain_host
 
 if TYPE_CHECKING:
@@ -26,50 +27,12 @@ if TYPE_CHECKING:
 
     Kernel = Callable[..., Any]
 
-__all__ = ["assign", "generic_kernel", "restride", "view_kernel"]
+__all__ = ["generic_kernel", "view_kernel"]
 
 Tensor = torch.Tensor
 _CPU_KEYS: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
 _CPU: Final = torch.device("cpu")
 _NUMBERS: Final = (bool, int, float, complex)
-
-
-def restride(target: Tensor, like: Tensor) -> bool:
-    """Give ``target`` the size and strides of ``like`` in its own storage, where that is enough.
-
-    Args:
-        target: a device tensor.
-        like: a host tensor without gaps.
-    """
-    storage, offset = target.untyped_storage(), target.storage_offset()
-    if storage.nbytes() < (offset + like.numel()) * target.itemsize:
-        return False
-    _set_kernel.call_boxed(_CPU_KEYS, target, storage, offset, like.size(), like.stride())
-    return True
-
-
-def assign(target: Tensor, value: Tensor) -> Tensor:
-    """Give ``target`` the size and elements of ``value``, a host tensor; returns ``target``.
-
-    Where its storage is large enough it keeps it, and whoever shares it sees the elements;
-    otherwise it shares the memory of ``value`` from now on.
-    """
-    if value.is_contiguous() and restride(target, value):
-        to_host(target).copy_(value)
-        return target
-    fresh = to_device(value, target.get_device())
-    _set_kernel.call_boxed(
-        _CPU_KEYS,
-        target,
-        fresh.untyped_storage(),
-        fresh.storage_offset(),
-        fresh.size(),
-        fresh.stride(),
-    )
-    return target
-
-
-_set_kernel: Final = torch.library.get_kernel("aten::set_.source_Storage_storage_offset", "CPU")
 
 
 def view_kernel(operator: Any) -> Kernel:  # torch has no public type for it
@@ -199,7 +162,7 @@ def generic_kernel(operator: Any, declaration: Declaration) -> Kernel:
     call = operator._op
     run = _Runner(operator, call, fix_numbers, mismatch)
     if any(isinstance(source, str) for source in sources):
-        return _out_kernel(run, [s for s in sources if isinstance(s, str)])
+        return out_kernel(run, [s for s in sources if isinstance(s, str)])
     if len(sources) == 1 and sources[0] is not None:
         return _in_place_kernel(run, sources[0])
     if not sources:
@@ -301,41 +264,5 @@ def _mixed_kernel(run: _Runner, sources: list[int | str | None]) -> Kernel:
             args[source] if isinstance(source, int) else _wrap(item, index)
             for item, source in pairs
         )
-
-    return kernel
-
-
-def _no_elements(like: Tensor) -> Tensor:
-    # Names the host: the program may have made the device its default.
-    return torch.empty(0, dtype=like.dtype, device=_CPU)
-
-
-def _out_kernel(run: _Runner, names: list[str]) -> Kernel:
-    """``out=`` variants: PyTorch resizes a wrong-sized ``out``, which an alias cannot follow.
-
-    The result is computed into fresh host tensors where the size may differ, and the device tensor
-    is given their memory.
-    """
-
-    def kernel(*args: Any, **kwargs: Any) -> Any:
-        outs = [kwargs[name] for name in names]
-        fresh: dict[str, Tensor] = {}
-        for name, out in zip(names, outs, strict=True):
-            if isinstance(out, Tensor) and out.is_cuda:
-                fits = out.numel() > 0
-                fresh[name] = to_host(out) if fits else _no_elements(out)
-        try:
-            run(args, {**kwargs, **fresh}, kwargs)
-        except RuntimeError as error:
-            if "resiz" not in str(error):
-                raise
-            for name in fresh:
-                fresh[name] = _no_elements(kwargs[name])
-            run(args, {**kwargs, **fresh}, kwargs)
-        for name, value in fresh.items():
-            out = kwargs[name]
-            if value.data_ptr() != out.data_ptr() or value.size() != out.size():
-                assign(out, value)
-        return outs[0] if len(outs) == 1 else tuple(outs)
 
     return kernel

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from placeaudit.simulate.torch_cuda.kernels import assign
+from placeaudit.simulate.torch_cuda.outputs import assign
 from placeaudit.simulate.torch_cuda.retag import (
     to_device,
     to_host,
