@@ -10,7 +10,8 @@
     own = ["ourlib"]                        installed packages that are the user's own code
     output-format = "github"                of `check`
     baseline = "placeaudit-baseline.json"   of `check`, from where the pyproject.toml lies
-    simulate = "cuda:2=h100"                of `trace`
+    simulate = "cuda:2=h100"                of `trace` and of pytest
+    steps = "10:13"                         of `trace`
 
 The pyproject.toml is the nearest one, from the working directory upward, that has the table.  A key
 that nobody knows is an error, because a gate that quietly reads past its configuration is none.
@@ -22,7 +23,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,7 +44,7 @@ __all__ = [
 FORMATS: Final = ("text", "json", "sarif", "github", "junit", "markdown")
 
 #: Set for child processes of a trace; no setting.
-_INTERNAL: Final = frozenset({"PLACEAUDIT_RUN", "PLACEAUDIT_STEPS"})
+_INTERNAL: Final = frozenset({"PLACEAUDIT_RUN"})
 _PREFIX: Final = "PLACEAUDIT_"
 
 #: Pattern of a path and the rules that are ignored there.
@@ -74,6 +75,10 @@ class Config:
     output_format: str = "text"
     baseline: Path | None = None
     simulate: str = ""
+    #: Steps of the operation window, as ``trace --steps`` takes them.
+    steps: str = ""
+    #: By key: where it was set, for messages.
+    origins: Mapping[str, str] = field(default_factory=dict)
     #: Where the pyproject.toml lies, or the working directory: patterns start from there.
     root: Path = Path()
 
@@ -103,10 +108,14 @@ def parse_per_file_ignores(text: str) -> PerFileIgnores:
 # --- kinds of values: each takes what TOML gave and raises ValueError with what it wants ----------
 
 
-def _texts(value: object) -> tuple[str, ...]:
+def _texts(value: object, example: str = "PA201") -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError('a list of strings, as in ["PA201"]')
+        raise ValueError(f'a list of strings, as in ["{example}"]')
     return tuple(value)
+
+
+def _packages(value: object) -> tuple[str, ...]:
+    return _texts(value, "ourlib")
 
 
 def _text(value: object) -> str:
@@ -146,10 +155,11 @@ KEYS: Final[Mapping[str, _Key]] = {
     "ignore": _LIST,
     "extend-select": _LIST,
     "per-file-ignores": _Key(_ignores, parse_per_file_ignores),
-    "own": _LIST,
+    "own": _Key(_packages, words),
     "output-format": _Key(_format, _format),
     "baseline": _Key(_text, _text),
     "simulate": _Key(_text, _text),
+    "steps": _Key(_text, _text),
 }
 _RULE_KEYS: Final = ("select", "ignore", "extend-select")
 
@@ -175,6 +185,7 @@ def load(start: Path | None = None, environment: Mapping[str, str] | None = None
     root = file.parent if file is not None else here
     layers: list[Layer] = []
     values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
     if file is not None:
         origin = f"{_shown(file, here)}: [tool.placeaudit]"
         read = _from_table(table, origin)
@@ -182,15 +193,18 @@ def load(start: Path | None = None, environment: Mapping[str, str] | None = None
             read["baseline"] = root / read["baseline"]
         layers.append(_layer(read, origin))
         values |= read
+        origins |= {key: f"{origin} {key}" for key in read}
     read = _from_environment(os.environ if environment is None else environment)
     layers.append(_layer(read, "the environment"))
     values |= read
-    names = {f.name for f in fields(Config)} - {"layers", "root", "baseline"}
+    origins |= {key: _variable(key) for key in read}
+    names = {f.name for f in fields(Config)} - {"layers", "root", "baseline", "origins"}
     chosen = {key.replace("-", "_"): value for key, value in values.items()}
     return Config(
         layers=tuple(layer for layer in layers if layer != Layer(layer.origin)),
         baseline=here / chosen["baseline"] if chosen.get("baseline") else None,
         root=root,
+        origins=origins,
         **{name: chosen[name] for name in names if name in chosen},
     )
 

@@ -43,6 +43,7 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
         output-format = "github"
         baseline = "ci/baseline.json"
         simulate = "cuda:2"
+        steps = "10:13"
         """,
     )
     found = load(tmp_path / "src", {})
@@ -52,6 +53,9 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
     assert found.per_file_ignores == (("tools/*", ("PA2", "PA101")),)
     assert (found.own, found.output_format) == (("ourlib",), "github")
     assert (found.baseline, found.simulate) == (tmp_path / "ci/baseline.json", "cuda:2")
+    assert found.steps == "10:13"
+    file = tmp_path / "pyproject.toml"
+    assert found.origins["steps"] == f"{file}: [tool.placeaudit] steps"
     assert found.root == tmp_path
 
 
@@ -73,10 +77,12 @@ def test_the_environment_is_stronger(tmp_path: Path) -> None:
             "PLACEAUDIT_OUTPUT_FORMAT": "json",
             "PLACEAUDIT_PER_FILE_IGNORES": "a.py:PA1",
             "PLACEAUDIT_BASELINE": "y",
+            "PLACEAUDIT_STEPS": "all",
         },
     )
     assert (found.own, found.output_format) == (("b", "c"), "json")
     assert found.baseline == tmp_path / "y"
+    assert (found.steps, found.origins["steps"]) == ("all", "PLACEAUDIT_STEPS")
     assert found.per_file_ignores == (("a.py", ("PA1",)),)
     assert [layer.select for layer in found.layers] == [("PA1",), ("PA2",)]
 
@@ -93,7 +99,8 @@ def test_what_children_of_a_trace_are_told_is_no_error(tmp_path: Path) -> None:
         ('selct = ["PA1"]', "pyproject.toml: [tool.placeaudit] has no key 'selct'; did you mean"),
         ("qqqq = 1", "known: select, ignore"),
         ('select = "PA1"', "select must be a list of strings, as in [\"PA201\"], not 'PA1'"),
-        ("own = [1]", "own must be a list of strings"),
+        ("own = [1]", "own must be a list of strings, as in [\"ourlib\"], not [1]"),
+        ("steps = 3", "steps must be a string, not 3"),
         ("simulate = true", "simulate must be a string, not True"),
         ('output-format = "xml"', "output-format must be one of text, json, sarif"),
         ('per-file-ignores = ["PA1"]', "per-file-ignores must be a table"),

@@ -39,7 +39,7 @@ _NAMED = 3
     type=click.Path(path_type=Path),
     help="Write there instead of to stdout.",
 )
-@options.selection
+@options.judging
 @click.option(
     "--baseline",
     metavar="FILE",
@@ -51,7 +51,6 @@ _NAMED = 3
     type=click.Path(path_type=Path),
     help="Make today's findings the known ones, and drop what is gone.",
 )
-@options.own
 @options.force
 @options.quiet
 @click.option("-v", "--verbose", is_flag=True, help="Print every finding, notes included.")
@@ -61,13 +60,9 @@ def command(
     runs: tuple[Path, ...],
     output_format: str | None,
     output_file: Path | None,
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    extend_select: tuple[str, ...],
-    per_file_ignores: tuple[str, ...],
+    given: options.Given,
     baseline: str | None,
     write_baseline: Path | None,
-    own: tuple[str, ...],
     force: bool,
     quiet: bool,
     verbose: bool,
@@ -82,13 +77,7 @@ def command(
     from placeaudit.commands.settings import settle, tell
     from placeaudit.report.summary import observed
 
-    settings = settle(
-        select=select,
-        ignore=ignore,
-        extend_select=extend_select,
-        per_file_ignores=per_file_ignores,
-        own=own,
-    )
+    settings = settle(given)
     results = [settings.judge(run) for run in runs]
     settings.check_comments(results)
     notices = settings.notices(results)

@@ -33,8 +33,7 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     help="Write there instead of to stdout.",
 )
-@options.selection
-@options.own
+@options.judging
 @options.force
 @options.quiet
 def command(
@@ -44,11 +43,7 @@ def command(
     fail_on: tuple[str, ...],
     output_format: str,
     output_file: Path | None,
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    extend_select: tuple[str, ...],
-    per_file_ignores: tuple[str, ...],
-    own: tuple[str, ...],
+    given: options.Given,
     force: bool,
     quiet: bool,
 ) -> int:
@@ -64,13 +59,7 @@ def command(
     from placeaudit.report.diff import DiffJson, DiffMarkdown, DiffText
 
     thresholds = [Threshold.parse(text) for entry in fail_on for text in options.split((entry,))]
-    settings = settle(
-        select=select,
-        ignore=ignore,
-        extend_select=extend_select,
-        per_file_ignores=per_file_ignores,
-        own=own,
-    )
+    settings = settle(given)
     found = compare(settings.judge(before), settings.judge(after), settings.paths)
     exceeded = found.exceeded(thresholds)
     if output_format == "json":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-__all__ = ["force", "own", "quiet", "runs", "selection", "split"]
+__all__ = ["Given", "force", "judging", "own", "quiet", "runs", "split"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -49,13 +51,31 @@ def runs(function: _Function) -> _Function:
     )(function)
 
 
-def selection(function: _Function) -> _Function:
-    """``--select``, ``--ignore``, ``--extend-select`` and ``--per-file-ignores``, as in ruff."""
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line says about rules and packages; () where it says nothing."""
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
+    per_file_ignores: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+
+
+def judging(function: Callable[..., int]) -> Callable[..., int]:
+    """``--select``, ``--ignore`` and so on, as in ruff, and ``--own``: all as one ``given``."""
+
+    @functools.wraps(function)
+    def command(**values: Any) -> int:
+        names = [field.name for field in fields(Given)]
+        return function(given=Given(**{name: values.pop(name) for name in names}), **values)
+
+    command = own(command)
     for name, metavar, text in (
         ("--per-file-ignores", "PATTERN:RULE", "Not these rules in files of this pattern."),
         ("--extend-select", "RULES", "These rules as well."),
         ("--ignore", "RULES", "Not these rules."),
         ("--select", "RULES", "Only these rules (PA103, PA1, a name, ALL)."),
     ):
-        function = click.option(name, multiple=True, metavar=metavar, help=text)(function)
-    return function
+        command = click.option(name, multiple=True, metavar=metavar, help=text)(command)
+    return command

@@ -23,8 +23,7 @@ __all__ = ["command"]
     help="The page to write.",
 )
 @click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
-@options.selection
-@options.own
+@options.judging
 @options.force
 @options.quiet
 def command(
@@ -32,11 +31,7 @@ def command(
     runs: tuple[Path, ...],
     output: Path,
     open_: bool,
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    extend_select: tuple[str, ...],
-    per_file_ignores: tuple[str, ...],
-    own: tuple[str, ...],
+    given: options.Given,
     force: bool,
     quiet: bool,
 ) -> int:
@@ -45,13 +40,7 @@ def command(
     from placeaudit.report.base import announce, write
     from placeaudit.report.html import HtmlReporter
 
-    settings = settle(
-        select=select,
-        ignore=ignore,
-        extend_select=extend_select,
-        per_file_ignores=per_file_ignores,
-        own=own,
-    )
+    settings = settle(given)
     results = [settings.judge(run) for run in runs]
     write(HtmlReporter().render(results), output, force=force)
     if not quiet:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placeaudit import config
-from placeaudit.commands.options import split
+from placeaudit.commands.options import Given, split
 from placeaudit.errors import UsageError
 from placeaudit.verdict.paths import ProjectPaths
 from placeaudit.verdict.per_file_ignores import PerFileIgnores
@@ -18,7 +18,7 @@ from placeaudit.verdict.per_file_ignores import PerFileIgnores
 if TYPE_CHECKING:
     from placeaudit.report.base import Result
 
-__all__ = ["Settings", "settle", "tell"]
+__all__ = ["Given", "Settings", "settle", "tell"]
 
 
 @dataclass(frozen=True)
@@ -93,15 +93,7 @@ class Settings:
                         yield f"{name}:{line}: {error}"
 
 
-def settle(
-    *,
-    select: Sequence[str] = (),
-    ignore: Sequence[str] = (),
-    extend_select: Sequence[str] = (),
-    per_file_ignores: Sequence[str] = (),
-    own: Sequence[str] = (),
-    found: config.Config | None = None,
-) -> Settings:
+def settle(given: Given, found: config.Config | None = None) -> Settings:
     """What the configuration says, changed by what the command line says.
 
     ``found`` is the configuration where it has been read already.
@@ -112,26 +104,32 @@ def settle(
     from placeaudit.rules.registry import codes
     from placeaudit.rules.selection import choose
 
-    for option, given in (("select", select), ("ignore", ignore), ("extend-select", extend_select)):
-        if given and not split(tuple(given)):
-            raise UsageError(f"--{option} names no rule; write, for one, --{option} PA201")
+    for option in ("select", "ignore", "extend_select"):
+        said = getattr(given, option)
+        if said and not split(said):
+            name = option.replace("_", "-")
+            raise UsageError(f"--{name} names no rule; write, for one, --{name} PA201")
     found = found or config.load()
     line = config.Layer(
-        select=split(tuple(select)) if select else None,
-        ignore=split(tuple(ignore)),
-        extend_select=split(tuple(extend_select)),
+        select=split(given.select) if given.select else None,
+        ignore=split(given.ignore),
+        extend_select=split(given.extend_select),
     )
     patterns = found.per_file_ignores
-    if per_file_ignores:
+    if given.per_file_ignores:
         patterns = tuple(
-            pair for text in per_file_ignores for pair in config.parse_per_file_ignores(text)
+            pair for text in given.per_file_ignores for pair in config.parse_per_file_ignores(text)
         )
+    try:
+        resolved = [(pattern, codes(rules)) for pattern, rules in patterns]
+    except UsageError as error:
+        origin = "" if given.per_file_ignores else found.origins.get("per-file-ignores", "")
+        raise UsageError(f"{origin}{': ' if origin else ''}{error}") from None
     paths = ProjectPaths()
-    resolved = [(pattern, codes(rules)) for pattern, rules in patterns]
     return Settings(
         config=found,
         rules=choose((*found.layers, line)),
-        own=split(tuple(own)) if own else found.own,
+        own=split(given.own) if given.own else found.own,
         per_file=PerFileIgnores(resolved, found.root, paths),
         paths=paths,
     )

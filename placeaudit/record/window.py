@@ -48,10 +48,10 @@ def parse_steps(text: str) -> StepWindow:
     found = _RANGE.fullmatch(text.strip())
     if found is None:
         raise UsageError(
-            f"--steps {text!r} is no range of steps: write A:B (from step A up to, not "
+            f"{text!r} is no range of steps: write A:B (from step A up to, not "
             "including, B, counted from 0) or all"
         )
     first, last = int(found[1]), int(found[2]) if found[2] else None
     if last is not None and last <= first:
-        raise UsageError(f"--steps {text!r} holds no step: B must be greater than A")
+        raise UsageError(f"{text!r} holds no step: B must be greater than A")
     return StepWindow(first, last)

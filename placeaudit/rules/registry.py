@@ -95,7 +95,7 @@ def find(code_or_name: str) -> Rule:
         rule = known[near[0]]
         hint = f"did you mean {rule.code} ({rule.name})?"
     else:
-        hint = f"known rules: {', '.join(rule.code for rule in RULES)}"
+        hint = f"known rules: {', '.join(sorted(rule.code for rule in RULES))}"
     raise UsageError(f"there is no rule {code_or_name!r}; {hint}")
 
 

@@ -76,7 +76,7 @@ def test_nonsense_to_simulate(sandbox: Any, spec: str) -> None:
 @pytest.mark.parametrize("steps", ["5", "3:3", "a:b"])
 def test_nonsense_as_steps(sandbox: Any, steps: str) -> None:
     sandbox.write("main.py", SAY)
-    assert f"--steps '{steps}'" in refused(sandbox, "--steps", steps, "main.py")
+    assert f"--steps: '{steps}'" in refused(sandbox, "--steps", steps, "main.py")
     assert not (sandbox.path / "placeaudit-run").exists()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 SAY = """import os
 print(os.environ.get("PLACEAUDIT_SIMULATE"), os.environ.get("PLACEAUDIT_OWN"))
 """
@@ -19,6 +21,24 @@ def test_a_wrong_setting_stops_it(sandbox: Any) -> None:
         "'simulate'?\n"
     )
     assert not (sandbox.path / "placeaudit-run").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ("steps = '5:2'", "steps: '5:2' holds no step: B must be greater than A"),
+        ("simulate = 'cudda'", "simulate: cannot simulate 'cudda': the only backend is 'cuda'"),
+        ("simulate = 'cuda=h10'", "simulate: unknown hardware model 'h10'; did you mean h100?"),
+    ],
+)
+def test_a_wrong_value_names_the_setting(sandbox: Any, setting: str, text: str) -> None:
+    sandbox.write("main.py", SAY)
+    sandbox.write("pyproject.toml", f"[tool.placeaudit]\n{setting}\n")
+    done = sandbox.placeaudit("trace", "main.py")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"placeaudit: pyproject.toml: [tool.placeaudit] {text}\n"
+    overruled = sandbox.placeaudit("trace", "-q", "--steps=1:2", "--simulate=", "main.py")
+    assert overruled.returncode == 0
 
 
 def test_simulation_and_own_packages(sandbox: Any) -> None:

@@ -77,7 +77,7 @@ def test_steps_are_parsed() -> None:
     assert [3 in parse_steps("3:5"), 5 in parse_steps("3:5")] == [True, False]
     assert [str(parse_steps(text)) for text in ("all", "2:5", "4:")] == ["all", "2:5", "4:"]
     for wrong in ("5", "5:5", "a:b", "-1:2"):
-        with pytest.raises(UsageError, match="--steps"):
+        with pytest.raises(UsageError, match="step"):
             parse_steps(wrong)
 
 
