@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ import click
 
 from placeaudit import config
 from placeaudit.commands import options
-from placeaudit.errors import OutputError, PlaceauditError, SimulationError
+from placeaudit.errors import OutputError, PlaceauditError, SimulationError, UsageError
 
 if TYPE_CHECKING:
     from placeaudit.record.launch import Target
@@ -55,7 +56,6 @@ _DEFAULT_OUTPUT = "placeaudit-run"
 @click.option(
     "--steps",
     metavar="A:B|all",
-    default="",
     help="Steps of which every operation is recorded: from A up to, not including, B, counted "
     "from 0.  [default: three warm steps]",
 )
@@ -76,7 +76,7 @@ def command(
     output: Path | None,
     simulate: str | None,
     html: Path | None,
-    steps: str,
+    steps: str | None,
     own: tuple[str, ...],
     force: bool,
     quiet: bool,
@@ -94,17 +94,18 @@ def command(
     placeaudit trace --simulate cuda -m package.train
     """  # noqa: D301 - click wants the real backspace
     from placeaudit.record.launch import Target, check_target
-
-    configured = config.load()
     from placeaudit.record.window import parse_steps
 
-    window = parse_steps(steps)
+    configured = config.load()
+    with _blaming("--steps" if steps is not None else configured.origins.get("steps", "")):
+        window = parse_steps(configured.steps if steps is None else steps)
     target = Target("module" if module else "script", program[0], tuple(program[1:]))
     check_target(target)
     if html is not None:
         _check_file(html, force=force)
         html = html.absolute()
-    simulated = _start_simulation(configured.simulate if simulate is None else simulate)
+    with _blaming(configured.origins.get("simulate", "") if simulate is None else ""):
+        simulated = _start_simulation(configured.simulate if simulate is None else simulate)
     owned = options.split(own) or configured.own
     run = _create(output, program, simulated, force=force, module=module)
 
@@ -114,6 +115,15 @@ def command(
         _Ending(run, here, configured, owned, html, force, quiet, verbose).conclude()
     # The system keeps eight bits of an exit code; below zero stands for a signal here.
     return -signal.SIGINT if _was_interrupted(code) else code & 0xFF
+
+
+@contextlib.contextmanager
+def _blaming(origin: str) -> Iterator[None]:
+    """What is wrong with a setting is wrong where it was set."""
+    try:
+        yield
+    except UsageError as error:
+        raise type(error)(f"{origin}{': ' if origin else ''}{error}") from None
 
 
 def _record(run: Path, target: Target, *, own: tuple[str, ...], window: StepWindow) -> int:
@@ -143,7 +153,7 @@ def _was_interrupted(code: int) -> bool:
 
 def _start_simulation(text: str) -> str:
     """Install the simulated devices; the whole specification, "" where nothing is simulated."""
-    from placeaudit.inherit import SIMULATE_VARIABLE
+    from placeaudit.record.backends import SIMULATE_VARIABLE
 
     if not text:
         os.environ.pop(SIMULATE_VARIABLE, None)
@@ -241,11 +251,11 @@ class _Ending:
 
     def _conclude(self, shown: Path) -> None:
         # Rules are looked up only now: nothing of the analysis is imported before the program ran.
-        from placeaudit.commands.settings import settle
+        from placeaudit.commands.settings import Given, settle
         from placeaudit.report.base import announce, write
         from placeaudit.report.terminal import TerminalReporter
 
-        settings = settle(own=self.own, found=self.configured)
+        settings = settle(Given(own=self.own), self.configured)
         result = settings.judge(self.run)
         if not self.quiet:
             reporter = TerminalReporter.for_stream(
