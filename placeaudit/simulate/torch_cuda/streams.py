@@ -1,248 +1,242 @@
-"""Streams and events of the simulated device.
+"""``torch.cuda.Stream`` and ``torch.cuda.Event`` of the simulated device.
 
-Work runs when it is issued, in program order, so every stream is always idle; what is kept is
-identity (which stream is current in which thread) and time (when an event was recorded).
-
-``torch.cuda.Stream`` and ``Event`` are Python classes on bases in C, which a CPU build has only
-dummies of and a CUDA build's cannot be changed: what is replaced is replaced on the Python classes.
+In a CUDA build both are Python classes on bases in C that derive from ``torch.Stream`` and
+``torch.Event``.  Those two work here as they are (see :mod:`.guard`), so the bases are written on
+them, and torch's own file of the Python classes runs once more on ours: what a CPU build made of
+it stands on dummies, what a CUDA build made of it asks the driver.
 """
 
 from __future__ import annotations
 
-import ctypes
-import itertools
-import threading
-import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+import functools
+import importlib.util
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import torch
 
-from placeaudit.simulate.torch_cuda.devices import current_index
+from placeaudit.simulate.torch_cuda.devices import current_index, index_of
+from placeaudit.simulate.torch_cuda.errors import refuse
+from placeaudit.simulate.torch_cuda.guard import is_stream, recorded_ns
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from placeaudit.simulate.torch_cuda.patches import Patches
 
 __all__ = ["add_streams"]
 
 _CUDA_TYPE: Final = 1
-_ids = itertools.count(1)
+#: The classes of ``torch.cuda.streams`` that programs use.
+_CLASSES: Final = ("Stream", "ExternalStream", "Event")
+#: ``CUDAStream::priority_range``: what PyTorch supports of a current device's 0 to -5.
+_LEAST_PRIORITY: Final = 0
+_GREATEST_PRIORITY: Final = -3
+
+_get_stream = torch._C._accelerator_getStream
+_set_stream = torch._C._accelerator_setStream
 
 
-class _Current(threading.local):
-    """The current stream id of each device in this thread; 0 is the default stream."""
-
-    def __init__(self) -> None:
-        self.by_device: dict[int, int] = {}
+def _described(stream: torch.Stream) -> tuple[int, int, int]:
+    return stream.stream_id, stream.device_index, _CUDA_TYPE
 
 
-_current = _Current()
+def _stream(stream_id: int, device_index: int) -> torch.Stream:
+    return torch._C.Stream(stream_id=stream_id, device_index=device_index, device_type=_CUDA_TYPE)
 
 
-def get_stream(device: int) -> tuple[int, int, int]:
+def current_stream(device: int) -> tuple[int, int, int]:
     """(stream id, device index, device type) of the current stream."""
-    return _current.by_device.get(device, 0), device, _CUDA_TYPE
+    return _described(_get_stream(index_of(torch.device("cuda", device))))
 
 
 def default_stream(device: int) -> tuple[int, int, int]:
     """(stream id, device index, device type) of the default stream."""
-    return 0, device, _CUDA_TYPE
+    return 0, index_of(torch.device("cuda", device)), _CUDA_TYPE
 
 
 def set_stream(stream_id: int, device_index: int, device_type: int = _CUDA_TYPE) -> None:
     """Make a stream current, and its device with it, as CUDA does."""
     del device_type
-    _current.by_device[device_index] = stream_id
     torch._C._accelerator_setDeviceIndex(device_index)
+    _set_stream(_stream(stream_id, device_index))
 
 
-#: ``object.__new__`` for classes whose base in C has a constructor of its own, which would ask the
-#: driver.  The base's part of the object is zero: no stream, no event, nothing to destroy.
-_allocate: Final = ctypes.pythonapi.PyType_GenericAlloc
-_allocate.restype = ctypes.py_object
-_allocate.argtypes = (ctypes.py_object, ctypes.c_ssize_t)
+def external_stream(pointer: int, device: int) -> tuple[int, int, int]:
+    """A stream that its number alone tells: one of ours, or the default one.
 
-
-def _new_stream(cls: type, device: Any = None, priority: int = 0, **options: int) -> Any:
-    if device is None or {"stream_id", "device_index"} <= options.keys():
-        return _make_stream(cls, priority, **options)
-    with torch.cuda.device(device):
-        return _make_stream(cls, priority, **options)
-
-
-def _make_stream(  # the constructor of torch._C._CudaStreamBase
-    cls: type,
-    priority: int = 0,
-    stream_id: int = 0,
-    device_index: int = 0,
-    device_type: int = 0,
-    stream_ptr: int = 0,
-) -> Any:
-    stream: Any = _allocate(cls, 0)
-    if not device_type:
-        stream_id, device_index = stream_ptr or next(_ids), current_index()
-    stream._simulated = _StreamState(stream_id, device_index, min(0, priority))
-    return stream
-
-
-class _StreamState(NamedTuple):
-    """What there is to know of a stream."""
-
-    stream_id: int
-    device_index: int
-    priority: int
-
-
-class _StreamMethods:
-    """What ``torch.cuda.Stream`` expects of its base in C."""
-
-    _simulated: _StreamState
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        """Everything happened in ``__new__``."""
-
-    def query(self) -> bool:
-        """Work runs as it is issued."""
-        return True
-
-    def synchronize(self) -> None:
-        """Nothing is ever outstanding."""
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, torch.cuda.Stream)
-            and self.stream_id == other.stream_id
-            and self.device_index == other.device_index
+    Raises:
+        Unsimulated: the number is not one that was given out here.
+    """
+    if not is_stream(pointer):
+        refuse(
+            f"the stream {pointer:#x} of another library",
+            "nothing on this machine can have made it; give such a library a stream of "
+            "torch.cuda.Stream(), or run without it",
         )
+    return pointer, device, _CUDA_TYPE
 
-    def __ne__(self, other: object) -> bool:
-        return not self == other  # noqa: SIM201  # a CUDA build's base compares in C
 
-    def __hash__(self) -> int:
-        return hash((self.stream_id, self.device_index))
+class _CudaStreamBase(torch._C.Stream):
+    """Stands for the base in C of ``torch.cuda.Stream``."""
 
-    @property
-    def stream_id(self) -> int:
-        """Unique within the process; 0 is the default stream."""
-        return self._simulated.stream_id
+    def __new__(
+        cls,
+        priority: int = 0,
+        stream_id: int = 0,
+        device_index: int = 0,
+        device_type: int = 0,
+        stream_ptr: int | None = None,
+    ) -> Any:
+        if stream_ptr is not None:
+            stream_id, device_index, device_type = external_stream(stream_ptr, current_index())
+        if stream_id or device_index or device_type:
+            make: Any = super().__new__
+            stream: Any = make(
+                cls, stream_id=stream_id, device_index=device_index, device_type=_CUDA_TYPE
+            )
+        else:
+            make = super().__new__
+            stream = make(cls, device="cuda")
+        stream._priority = max(_GREATEST_PRIORITY, min(_LEAST_PRIORITY, priority))
+        return stream
+
+    def __init__(self, *args: object, **options: object) -> None:
+        """Everything happened in ``__new__``."""
 
     @property
     def cuda_stream(self) -> int:
         """Stands for the driver's handle."""
-        return self._simulated.stream_id
-
-    @property
-    def device_index(self) -> int:
-        """Index of its device."""
-        return self._simulated.device_index
-
-    @property
-    def device_type(self) -> int:
-        """CUDA, as C++ counts devices."""
-        return _CUDA_TYPE
-
-    @property
-    def device(self) -> torch.device:
-        """Its device."""
-        return torch.device("cuda", self._simulated.device_index)
+        return self.stream_id
 
     @property
     def priority(self) -> int:
-        """0 or the negative priority asked for."""
-        return self._simulated.priority
+        """0, or the negative priority asked for as far as there is one."""
+        return self._priority  # type: ignore[attr-defined, no-any-return]
 
     @staticmethod
     def priority_range() -> tuple[int, int]:
-        """As reported by current devices."""
-        return 0, -5
+        """Least and greatest."""
+        return _LEAST_PRIORITY, _GREATEST_PRIORITY
+
+    def is_capturing(self) -> bool:
+        """Graphs are refused."""
+        return False
 
 
-def _new_event(cls: type, enable_timing: bool = False, **options: object) -> Any:
-    del options
-    event: Any = _allocate(cls, 0)
-    event.enable_timing = enable_timing
-    event.recorded_ns = None
-    event._device = torch.device("cuda", current_index())
-    return event
+def _refuse_handle() -> NoReturn:
+    refuse(
+        "an event shared between processes",
+        "work runs when it is issued, so that there is nothing to wait for; synchronise the "
+        "processes themselves",
+    )
 
 
-class _EventMethods:
-    """What ``torch.cuda.Event`` expects of its base in C."""
+class _CudaEventBase(torch._C.Event):
+    """Stands for the base in C of ``torch.cuda.Event``."""
 
-    enable_timing: bool
-    recorded_ns: int | None
-    _device: torch.device
+    _is_timed: bool
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __new__(
+        cls,
+        enable_timing: bool = False,
+        blocking: bool = False,
+        interprocess: bool = False,
+        external: bool = False,
+    ) -> Any:
+        del external  # tells nodes of a graph apart
+        make: Any = super().__new__
+        options = {"blocking": blocking, "interprocess": interprocess}
+        event: Any = make(cls, "cuda", enable_timing=enable_timing, **options)
+        event._is_timed = enable_timing
+        return event
+
+    def __init__(self, *args: object, **options: object) -> None:
         """Everything happened in ``__new__``."""
 
-    def record(self, stream: object = None) -> None:
-        """Remember the time."""
-        del stream
-        self.recorded_ns = time.perf_counter_ns()
+    @property
+    def device(self) -> torch.device | None:  # type: ignore[override]
+        """Where it was recorded; None before."""
+        return super().device if self.event_id else None
 
     @property
     def cuda_event(self) -> int:
         """Stands for the driver's handle; 0 before the event was recorded."""
-        return 0 if self.recorded_ns is None else id(self)
+        return self.event_id
 
-    @property
-    def device(self) -> torch.device:
-        """Its device."""
-        return self._device
-
-    def wait(self, stream: object = None) -> None:
-        """Streams run in program order already."""
-
-    def query(self) -> bool:
-        """Work runs as it is issued."""
-        return True
-
-    def synchronize(self) -> None:
-        """Nothing is ever outstanding."""
-
-    def elapsed_time(self, end_event: _EventMethods) -> float:
-        """Milliseconds of host time between two recorded events.
+    def elapsed_time(self, end_event: torch.Event) -> float:
+        """Milliseconds between the two, on the host's clock: work runs as it is issued.
 
         Raises:
-            ValueError: an event was made without timing or never recorded.
+            ValueError: one was made without timing, or was not recorded.
         """
-        if not (self.enable_timing and end_event.enable_timing):
+        if not isinstance(end_event, _CudaEventBase):
+            return super().elapsed_time(end_event)
+        # ``torch.Event`` takes no class derived from it here.
+        if not (self._is_timed and end_event._is_timed):
             message = "Both events must be created with argument 'enable_timing=True'."
             raise ValueError(message)
-        if self.recorded_ns is None or end_event.recorded_ns is None:
+        if not (self.event_id and end_event.event_id):
             message = "Both events must be recorded before calculating elapsed time."
             raise ValueError(message)
-        return (end_event.recorded_ns - self.recorded_ns) / 1e6
+        return (recorded_ns(end_event.event_id) - recorded_ns(self.event_id)) / 1e6
+
+    def record(self, stream: torch.Stream | None = None) -> None:
+        """Note the time.
+
+        Raises:
+            RuntimeError: ``CUDAEvent::record``: the event belongs to another device.
+        """
+        device = self.device
+        if device is not None and stream is not None and device.index != stream.device_index:
+            message = (
+                f"Event device {device.index} does not match recording stream's device "
+                f"{stream.device_index}."
+            )
+            raise RuntimeError(message)
+        super().record(stream)
+
+    @classmethod
+    def from_ipc_handle(cls, device: object, handle: bytes) -> Any:
+        """Refused."""
+        del device, handle
+        _refuse_handle()
+
+    def ipc_handle(self) -> bytes:
+        """Refused."""
+        _refuse_handle()
 
 
-def _members(source: type) -> dict[str, object]:
-    wanted = {"__init__", "__eq__", "__ne__", "__hash__"}
-    return {
-        name: value
-        for name, value in vars(source).items()
-        if name in wanted or not name.startswith("__")
-    }
-
-
-def _record_stream(tensor: torch.Tensor, stream: Any) -> None:
-    """Nothing to keep alive.  The method in C takes streams of a CUDA build only."""
-    if not isinstance(stream, torch._C._CudaStreamBase):
-        torch._C.TensorBase.record_stream(tensor, stream)
+@functools.cache
+def _classes() -> ModuleType:
+    """Torch's file of the Python classes, run on our bases; one set of classes per process."""
+    path = torch.cuda.streams.__file__
+    spec = importlib.util.spec_from_file_location(torch.cuda.streams.__name__, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def add_streams(patches: Patches) -> None:
-    """Make streams and events of their own, and supply the stream functions."""
-    stream, event = torch.cuda.Stream, torch.cuda.Event
-    patches.set_all(stream, {"__new__": staticmethod(_new_stream), **_members(_StreamMethods)})
-    patches.set_all(event, {"__new__": staticmethod(_new_event), **_members(_EventMethods)})
-    patches.set(torch.Tensor, "record_stream", _record_stream)
+    """Put the classes in place, and supply the stream functions."""
+    patches.set(torch._C, "_CudaStreamBase", _CudaStreamBase)
+    patches.set(torch._C, "_CudaEventBase", _CudaEventBase)
+    module = _classes()
+    for name in _CLASSES:
+        before, now = getattr(torch.cuda, name), getattr(module, name)
+        # Whoever imported the class before gets objects of ours from it.
+        patches.set(before, "__new__", staticmethod(lambda _cls, *a, _now=now, **o: _now(*a, **o)))
+        patches.set(torch.cuda.streams, name, now)
+        patches.set(torch.cuda, name, now)
     patches.set_all(
         torch._C,
         {
-            "_cuda_getCurrentStream": get_stream,
+            "_cuda_getCurrentStream": current_stream,
             "_cuda_getDefaultStream": default_stream,
             "_cuda_setStream": set_stream,
-            "_cuda_getCurrentRawStream": lambda device: get_stream(device)[0],
+            "_cuda_getStreamFromExternal": external_stream,
+            "_cuda_getCurrentRawStream": lambda device: current_stream(device)[0],
             "_cuda_isCurrentStreamCapturing": lambda: False,
         },
     )
