@@ -153,7 +153,7 @@ def _was_interrupted(code: int) -> bool:
 
 def _start_simulation(text: str) -> str:
     """Install the simulated devices; the whole specification, "" where nothing is simulated."""
-    from placeaudit.record.backends import SIMULATE_VARIABLE
+    from placeaudit.inherit import SIMULATE_VARIABLE
 
     if not text:
         os.environ.pop(SIMULATE_VARIABLE, None)
