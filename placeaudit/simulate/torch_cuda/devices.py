@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import torch
 
+from placeaudit.simulate.torch_cuda.errors import invalid_device
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -50,11 +52,7 @@ def check_index(index: int) -> None:
         torch.AcceleratorError: in CUDA's words.
     """
     if index >= limits.count:
-        message = (
-            "CUDA error: invalid device ordinal\n"
-            "GPU device may be out of range, do you have enough GPUs?\n"
-        )
-        raise torch.AcceleratorError(message)
+        raise invalid_device()
 
 
 def _raise(text: str) -> NoReturn:

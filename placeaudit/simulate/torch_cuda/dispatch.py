@@ -20,6 +20,7 @@ from placeaudit.simulate.torch_cuda.catalogue import Declaration, read_declarati
 from placeaudit.simulate.torch_cuda.copies import make_copies
 from placeaudit.simulate.torch_cuda.devices import index_of
 from placeaudit.simulate.torch_cuda.foreach import foreach_kernel
+from placeaudit.simulate.torch_cuda.generators import takes_generator
 from placeaudit.simulate.torch_cuda.indexing import make_indexing
 from placeaudit.simulate.torch_cuda.kernels import generic_kernel, view_kernel
 from placeaudit.simulate.torch_cuda.layers import make_composites, make_layers
@@ -110,7 +111,8 @@ def _dense_kernel(name: str, operator: Any, declaration: Declaration) -> Callabl
         return view_kernel(operator)
     if name in _MAKERS:
         return _MAKERS[name](operator)
-    kernel = watch_waits(name, generic_kernel(operator, declaration))
+    kernel = takes_generator(operator, generic_kernel(operator, declaration))
+    kernel = watch_waits(name, kernel)
     steps = _READS.get(name)
     return kernel if steps is None else steps(kernel)
 

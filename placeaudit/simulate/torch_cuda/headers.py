@@ -15,7 +15,7 @@ from placeaudit.errors import SimulationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["hook_slots", "profiler_slots"]
+__all__ = ["guard_slots", "hook_slots", "profiler_slots"]
 
 _BASE: Final = ("AcceleratorHooksInterface.h", "AcceleratorHooksInterface")
 _DERIVED: Final = ("CUDAHooksInterface.h", "CUDAHooksInterface")
@@ -26,7 +26,7 @@ _NAME: Final = re.compile(r"(~?\w+)\s*\(")
 
 
 def _class_body(text: str, name: str) -> str:
-    start = re.search(rf"struct\s+TORCH_API\s+{name}\b[^;{{]*\{{", text)
+    start = re.search(rf"struct\s+(?:TORCH|C10)_API\s+{name}\b[^;{{]*\{{", text)
     if start is None:
         raise SimulationError(f"torch's header of {name} has a layout this version does not know")
     depth, index = 1, start.end()
@@ -71,6 +71,24 @@ def profiler_slots(include: Path) -> int:
         include / "torch" / "csrc" / "profiler" / "stubs" / "base.h", "ProfilerStubs"
     )
     return len(_declarations(body)) + 1  # a virtual destructor takes two
+
+
+def guard_slots(include: Path) -> dict[str, int]:
+    """Slot of every virtual function of ``DeviceGuardImplInterface``, by name.
+
+    Its destructor comes last and takes two more slots.
+
+    Raises:
+        SimulationError: the header is missing or not of the layout known.
+    """
+    body = _read_class(
+        include / "c10" / "core" / "impl" / "DeviceGuardImplInterface.h",
+        "DeviceGuardImplInterface",
+    )
+    names = [name for name, _ in _declarations(body)]
+    if names[-1:] != ["~DeviceGuardImplInterface"]:
+        raise SimulationError("torch's header of the device guard has a layout unknown to us")
+    return {name: slot for slot, name in enumerate(names[:-1])}
 
 
 def hook_slots(include: Path) -> dict[str, int]:

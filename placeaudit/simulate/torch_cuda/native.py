@@ -2,8 +2,7 @@
 
 Three questions are asked in C++ and answered here through ``ctypes``, each with its undo:
 
-* *which device is current?*  ``c10::impl::device_guard_impl_registry`` gets c10's own
-  ``FakeGuardImpl<CUDA>`` (eight devices, a thread-local current one).
+* *which device and stream are current?*  A device guard: see :mod:`.guard`.
 * *is there an accelerator?*  ``at::detail::getCUDAHooks()`` gets a copy of its virtual table whose
   entries point at tiny native functions: no Python runs, no lock is taken.
 * *who allocates page-locked memory?*  An allocator object of its own that shares the CPU
@@ -14,62 +13,56 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-import mmap
 import os
 import platform
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 
 from placeaudit.errors import SimulationError
+from placeaudit.simulate.torch_cuda.cuda_build import cuda_build
+from placeaudit.simulate.torch_cuda.generators import getting_generator
+from placeaudit.simulate.torch_cuda.guard import install_guard
 from placeaudit.simulate.torch_cuda.headers import hook_slots
+from placeaudit.simulate.torch_cuda.machine import (
+    NativeCode,
+    find_address,
+    find_function,
+    kept_for_ever,
+    memory,
+    open_library,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "NativeCode",
     "NativeDevice",
-    "find_address",
-    "find_function",
     "follow_forks",
     "keep_freed_memory",
-    "kept_for_ever",
     "memory",
-    "open_library",
     "repair_engine",
     "settle_before_exit",
 ]
 
 _CUDA_TYPE: Final = 1  # c10::DeviceType::CUDA
-_LAZY_TYPE: Final = 17  # c10::DeviceType::Lazy: a guard whose deviceCount() is 0
 _WORD: Final = 8
 #: Words before a vtable's first function: offset-to-top and type information.
 _VTABLE_PREFIX: Final = 2
 _STORAGE_WORDS: Final = 16
-_PROT_READ_EXEC: Final = 5
 
-_REGISTRY: Final = "_ZN3c104impl26device_guard_impl_registryE"
 _CPU_ALLOCATOR: Final = "_ZN3c1015GetCPUAllocatorEv"
 _HOOKS: Final = "_ZN2at6detail12getCUDAHooksEv"
 _CPU_GENERATOR: Final = "_ZN2at6detail22getDefaultCPUGeneratorEv"
-_NEW_CPU_GENERATOR: Final = "_ZN2at6detail18createCPUGeneratorEm"
-#: c10::detail's default_rng_seed_val (c10/core/GeneratorImpl.h).
-_DEFAULT_SEED: Final = 67280421310721
+_CURRENT_DEVICE: Final = "_ZN2at11accelerator14getDeviceIndexEv"
+#: ``CUFFT_DEFAULT_CACHE_SIZE`` (aten/src/ATen/native/cuda/CuFFTPlanCache.h).
+_CUFFT_PLANS: Final = 4096
 _ENGINE: Final = "_ZN5torch8autograd6Engine18get_default_engineEv"
 _REQUIRE_INIT: Final = "_ZN5torch5utils24set_requires_device_initEN3c1010DeviceTypeEb"
 _START_THREADS: Final = "_ZN5torch8autograd6Engine20start_device_threadsEv"
-
-#: All memory of the process as 64-bit words: indexing reads and writes natively, several times
-#: faster than one ``from_address`` per access.  Only ever indexed with addresses torch gave us.
-memory: Final = (ctypes.c_uint64 * (1 << 44)).from_address(0)
-
-
-#: C++ keeps raw pointers to these objects; they live as long as the process.
-kept_for_ever: Final[list[object]] = []
 
 
 def _check_platform() -> None:
@@ -80,87 +73,6 @@ def _check_platform() -> None:
         )
     if sys.implementation.name != "cpython":
         raise SimulationError("simulated CUDA needs CPython")
-
-
-def open_library(name: str) -> ctypes.CDLL:
-    """One of torch's own libraries."""
-    path = Path(torch.__file__).parent / "lib" / name
-    try:
-        return ctypes.CDLL(str(path))
-    except OSError as error:
-        raise SimulationError(f"cannot open torch's {name}: {error}") from error
-
-
-def find_function(library: ctypes.CDLL, symbol: str) -> Any:  # a ctypes function
-    """An exported function that returns a pointer.
-
-    Raises:
-        SimulationError: this torch does not export it.
-    """
-    try:
-        function = getattr(library, symbol)
-    except AttributeError as error:
-        raise SimulationError(
-            f"this torch ({torch.__version__}) does not export {symbol}"
-        ) from error
-    function.restype = ctypes.c_void_p
-    return function
-
-
-def find_address(library: ctypes.CDLL, symbol: str) -> int:
-    """Where an exported function is."""
-    return ctypes.cast(find_function(library, symbol), ctypes.c_void_p).value or 0
-
-
-class NativeCode:
-    """A page of native functions that return constants or jump on; it is never freed."""
-
-    def __init__(self) -> None:
-        self._page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._page))
-        self._used = 0
-
-    def _add(self, code: bytes) -> int:
-        address = self.address + self._used
-        self._page.seek(self._used)
-        self._page.write(code)
-        self._used += (len(code) + 15) // 16 * 16
-        return address
-
-    def returning(self, value: int) -> int:
-        """``movabs rax, value; ret``: serves every integer and pointer result."""
-        return self._add(b"\x48\xb8" + (value & (1 << 64) - 1).to_bytes(8, "little") + b"\xc3")
-
-    def reading(self, cell: ctypes.c_uint64) -> int:
-        """``movabs rax, cell; mov rax, [rax]; ret``."""
-        address = ctypes.addressof(cell).to_bytes(8, "little")
-        return self._add(b"\x48\xb8" + address + b"\x48\x8b\x00\xc3")
-
-    def answering(self) -> int:
-        """``mov eax, 1; xorps xmm0, xmm0; ret``: serves as yes, as 0.0 and as nothing."""
-        return self._add(b"\xb8\x01\x00\x00\x00\x0f\x57\xc0\xc3")
-
-    def jump_to(self, target: int) -> int:
-        """``movabs rax, target; jmp rax``."""
-        return self._add(b"\x48\xb8" + target.to_bytes(8, "little") + b"\xff\xe0")
-
-    def with_argument(self, value: int, target: int) -> int:
-        """``movabs rsi, value``, then jump: the first argument of a function that returns a class.
-
-        (``rdi`` holds where the result goes and stays.)
-        """
-        load = b"\x48\xbe" + value.to_bytes(8, "little")
-        return self._add(load + b"\x48\xb8" + target.to_bytes(8, "little") + b"\xff\xe0")
-
-    def seal(self) -> None:
-        """Make the page executable (and no longer writable)."""
-        protect = ctypes.CDLL(None, use_errno=True).mprotect
-        protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-        if protect(self.address, mmap.PAGESIZE, _PROT_READ_EXEC) != 0:
-            raise SimulationError(
-                "this system forbids making memory executable, which simulated CUDA needs "
-                f"(mprotect: errno {ctypes.get_errno()})"
-            )
 
 
 class NativeDevice:
@@ -177,7 +89,7 @@ class NativeDevice:
         try:
             self.pinned_allocator = self._make_pinned_allocator()
             self._allocator_word = self._find_allocator_word()
-            self._install_guard()
+            self._undo.append(install_guard())
             self._install_hooks()
         except BaseException:
             self.remove()
@@ -209,29 +121,13 @@ class NativeDevice:
         storage = tensor.untyped_storage()._cdata
         return bool(memory[(storage >> 3) + self._allocator_word] == self.pinned_allocator)
 
-    # --- device guard ---------------------------------------------------------------------
-
-    def _install_guard(self) -> None:
-        entries = 24
-        registry = (ctypes.c_uint64 * entries).in_dll(self._c10, _REGISTRY)
-        before = registry[_CUDA_TYPE]
-
-        def restore() -> None:
-            registry[_CUDA_TYPE] = before
-
-        self._undo.append(restore)
-        if not before:
-            registry[_CUDA_TYPE] = registry[_LAZY_TYPE]
-        torch._C._ensureCUDADeviceGuardSet()
-        if registry[_CUDA_TYPE] in {before, registry[_LAZY_TYPE]}:
-            restore()
-            raise SimulationError("torch did not accept a simulated device guard")
-
     # --- hooks ----------------------------------------------------------------------------
 
     def _answers(self, code: NativeCode) -> dict[str, int]:
         true, nothing = code.returning(1), code.returning(0)
         count = code.reading(self._count)
+        plans = ctypes.c_uint64(_CUFFT_PLANS)
+        kept_for_ever.append(plans)
         return {
             "isBuilt": true,
             "isAvailable": true,
@@ -244,9 +140,17 @@ class NativeDevice:
             "getPinnedMemoryAllocator": code.returning(self.pinned_allocator),
             # Random numbers come from host generators, so that seeds give what a CPU run gives.
             "getDefaultGenerator": code.jump_to(find_address(self._cpu, _CPU_GENERATOR)),
-            "getNewGenerator": code.with_argument(
-                _DEFAULT_SEED, find_address(self._cpu, _NEW_CPU_GENERATOR)
-            ),
+            "getNewGenerator": code.add(getting_generator(self._count)),
+            "current_device": code.jump_to(find_address(self._cpu, _CURRENT_DEVICE)),
+            "hasCUDART": true,
+            "hasMAGMA": true,
+            "hasCuSOLVER": true,
+            "hasCuBLASLt": true,
+            "showConfig": code.text(cuda_build().summary),
+            "cuFFTGetPlanCacheMaxSize": code.reading(plans),
+            "cuFFTSetPlanCacheMaxSize": code.storing(plans),
+            "cuFFTGetPlanCacheSize": nothing,
+            "cuFFTClearPlanCache": nothing,
             # CUDA builds would call libraries that need a device.
             "hasCuDNN": nothing,
             "compiledWithCuDNN": nothing,

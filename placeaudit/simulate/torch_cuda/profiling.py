@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from placeaudit.simulate.torch_cuda.headers import profiler_slots
-from placeaudit.simulate.torch_cuda.native import (
+from placeaudit.simulate.torch_cuda.machine import (
     NativeCode,
     find_function,
     kept_for_ever,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from placeaudit.simulate.torch_cuda.devices import check_index, current_index
+from placeaudit.simulate.torch_cuda.generators import default_generators
 
 if TYPE_CHECKING:
     from placeaudit.simulate.hardware import DeviceModel
@@ -61,7 +62,7 @@ class _Runtime:
     def initialize(self) -> None:
         """``_cuda_init``: what only exists once CUDA is up."""
         self._process = os.getpid()
-        generators: Any = (torch.default_generator,) * self._spec.count
+        generators: Any = default_generators(self._spec.count)
         torch.cuda.default_generators = generators
 
     def is_in_bad_fork(self) -> bool:
