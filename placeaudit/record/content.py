@@ -43,7 +43,7 @@ _COPY_BYTES: Final = 4096
 #: A storage is looked at again for whether it still lives once the table has doubled, from here on.
 _SWEEP_FROM: Final = 2048
 #: Storages known at one time; of a program with more live ones the oldest are forgotten.
-MAX_STORAGES: Final = 1 << 18
+MAX_STORAGES: Final = 1 << 16
 
 _NONE: Final = (0, int(HashKind.NONE))
 
@@ -192,8 +192,10 @@ class StorageTable:
         expired = self._storage_type._expired  # noqa: SLF001
         for address in [a for a in self._numbers if expired(a)]:
             self._drop(address)
-        while len(self._numbers) >= MAX_STORAGES:
-            self._drop(next(iter(self._numbers)))
+        if len(self._numbers) > MAX_STORAGES * 3 // 4:
+            # A quarter at a time: looking through all of them has its price.
+            for address in list(self._numbers)[: len(self._numbers) - MAX_STORAGES * 3 // 4]:
+                self._drop(address)
         self._sweep_at = min(MAX_STORAGES, max(_SWEEP_FROM, 2 * len(self._numbers)))
 
     def _drop(self, address: int) -> None:

@@ -23,7 +23,12 @@ __all__ = ["Sites", "hide_outward_of", "package_of"]
 #: Frames kept of one stack, innermost first: a runaway recursion must not fill the record.
 MAX_DEPTH: Final = 128
 #: Distinct stacks of one process; above, events are recorded without one, and the record says so.
-MAX_STACKS: Final = 100_000
+MAX_STACKS: Final = 50_000
+#: Distinct frames, likewise.
+MAX_FRAMES: Final = 100_000
+#: Frames in the chains that are recognised at once.  Above, they are forgotten and told anew: code
+#: that a program generates in every step makes ever new chains of the same lines.
+MAX_CHAINED: Final = 100_000
 #: A source file above this many bytes is not copied into the record.
 MAX_SOURCE_BYTES: Final = 1 << 20
 
@@ -95,6 +100,7 @@ class Sites:
         self._codes: dict[int, CodeType] = {}
         self._packages: dict[str, tuple[str, str]] = {}
         self._sources: dict[str, bool] = {}
+        self._chained = 0
         self._full = False
         writer.before_flush.append(self._write_sources)
 
@@ -103,6 +109,7 @@ class Sites:
         self._lock = threading.Lock()
         for cache in (self._chains, self._stacks, self._frames, self._rows, self._sources):
             cache.clear()
+        self._chained = 0
         self._full = False
 
     def capture(self, frame: FrameType | None) -> int:
@@ -134,13 +141,13 @@ class Sites:
 
     def _resolve(self, key: tuple[int, ...], frame: FrameType | None) -> _Resolved:
         with self._lock:
-            if len(self._chains) >= MAX_STACKS:
-                if not self._full:
-                    self._full = True
-                    self._writer.note(
-                        "PA903", f"more than {MAX_STACKS} call stacks: later ones have no place"
-                    )
-                return _NOTHING
+            if self._chained >= MAX_CHAINED:
+                # Chains first: none may be left that names a code object which is gone.
+                self._chains.clear()
+                self._frames.clear()
+                self._codes.clear()
+                self._packages.clear()
+                self._chained = 0
             frames: list[tuple[int, Frame]] = []
             for _ in range(len(key) // 2):
                 assert frame is not None
@@ -150,20 +157,30 @@ class Sites:
                 frame = frame.f_back
             shown = _shown(frames)
             resolved = _NOTHING
-            if shown:
+            # Without one of its frames a stack would name another place.
+            if shown and all(number >= 0 for number, _ in shown):
                 ids = tuple(number for number, _ in shown)
                 user = any(not f.package for _, f in shown)
                 resolved = _Resolved(self._stack(ids), has_user=user)
             self._chains[key] = resolved
+            self._chained += len(key) // 2
             return resolved
 
     def _stack(self, frames: tuple[int, ...]) -> int:
         known = self._stacks.get(frames)
         if known is None:
+            if len(self._stacks) >= MAX_STACKS:
+                return self._refuse(f"more than {MAX_STACKS} call stacks")
             known = self._stacks[frames] = len(self._stacks)
             self._writer.rows("stacks").append((list(frames),))
             self._writer.touch()
         return known
+
+    def _refuse(self, why: str) -> int:
+        if not self._full:
+            self._full = True
+            self._writer.note("PA903", f"{why}: what is new from here on has no place")
+        return -1
 
     def _frame(self, code: CodeType, lasti: int) -> tuple[int, Frame]:
         known = self._frames.get((id(code), lasti))
@@ -174,7 +191,9 @@ class Sites:
         number = -1
         if frame.package != "placeaudit":
             number = self._rows.get(frame, -1)
-            if number < 0:
+            if number < 0 and len(self._rows) >= MAX_FRAMES:
+                self._refuse(f"more than {MAX_FRAMES} frames")
+            elif number < 0:
                 number = self._rows[frame] = len(self._rows)
                 self._writer.rows("frames").append(
                     (
@@ -182,7 +201,7 @@ class Sites:
                         frame.col, frame.end_col, frame.package,
                     )
                 )  # fmt: skip
-            if not frame.package:
+            if not frame.package and number >= 0:
                 self._sources.setdefault(frame.file, False)
         self._frames[id(code), lasti] = (number, frame)
         return number, frame

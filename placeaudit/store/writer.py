@@ -39,6 +39,10 @@ WAKE_ROWS: Final = 4_096
 #: Pending rows of one table from which on the appending thread itself flushes: bounds memory
 #: even where the flush thread gets no turn.
 FULL_ROWS: Final = 32_768
+#: Distinct strings of one process: names are few, but shapes and reasons may be ever new.
+MAX_STRINGS: Final = 100_000
+#: What stands for the strings above that.
+OTHER: Final = "(other)"
 #: Rows of one Arrow batch.
 BATCH_ROWS: Final = 8_192
 
@@ -216,7 +220,13 @@ class RecordWriter:
             return known
         with self._intern_lock:
             known = self._strings.get(text)
-            if known is None:
+            if known is None and len(self._strings) > MAX_STRINGS:
+                known = self._strings[OTHER]
+            elif known is None:
+                if len(self._strings) == MAX_STRINGS:
+                    text = OTHER
+                    self.note("PA903", f"more than {MAX_STRINGS} different names, shapes and "
+                              f'reasons: later ones are recorded as "{OTHER}"')  # fmt: skip
                 known = len(self._strings)
                 # A lone surrogate (undecodable file names) has no UTF-8 form.
                 clean = text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -122,6 +122,33 @@ def test_too_many_stacks_are_said_once(
     assert len(writer.rows("notes")) == 1
 
 
+def test_generated_code_is_one_place_and_no_growing_memory(
+    writer: RecordWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_CHAINED", 200)
+    sites = Sites(writer)
+    found = set()
+    for _ in range(300):
+        names: dict[str, object] = {"sites": sites, "sys": sys}
+        exec(compile("n = sites.capture(sys._getframe())", "<made>", "exec"), names)
+        found.add(names["n"])
+    assert found == {0}
+    assert len(writer.rows("stacks")) == 1
+    assert len(sites._codes) < 200
+    assert sites.capture(sys._getframe()) == 1
+
+
+def test_a_stack_with_a_frame_too_many_is_no_other_place(
+    writer: RecordWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sites = Sites(writer)
+    assert sites.capture(sys._getframe()) == 0
+    monkeypatch.setattr(module, "MAX_FRAMES", len(writer.rows("frames")))
+    assert sites.capture(sys._getframe()) == -1
+    (note,) = writer.rows("notes")
+    assert "frames" in str(note[2])
+
+
 def test_numbers_agree_between_threads(writer: RecordWriter) -> None:
     sites = Sites(writer)
     barrier = threading.Barrier(4)

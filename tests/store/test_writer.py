@@ -303,3 +303,15 @@ def test_every_table_has_an_arrow_schema() -> None:
         schema = module.arrow_schema(table)
         assert tuple(schema.names) == table.names
         assert isinstance(schema, pa.Schema)
+
+
+def test_ever_new_names_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_STRINGS", 3)
+    create_run(tmp_path / "run", argv=[])
+    writer = RecordWriter(tmp_path / "run")
+    numbers = [writer.string(text) for text in ("a", "b", "c", "d", "e", "a", "d")]
+    assert numbers == [0, 1, 2, 3, 3, 0, 3]
+    assert [row for (row,) in writer.rows("strings")] == ["a", "b", "c", module.OTHER]
+    (note,) = writer.rows("notes")
+    assert note[0] == "PA903"
+    writer.close()

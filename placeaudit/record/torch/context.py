@@ -31,7 +31,7 @@ __all__ = [
 #: Under this name the engine's threads find the pass they work for.
 BACKWARD_KEY: Final = "placeaudit"
 #: Forward sites kept per thread for the backward pass; older ones fall to the backward() call.
-MAX_FORWARD_SITES: Final = 16_384
+MAX_FORWARD_SITES: Final = 8_192
 #: Interned shapes kept at one time (programs with ever new shapes).
 _MAX_SHAPES: Final = 4096
 #: Sequence number of nodes that no forward call made (gradient accumulation).

@@ -23,7 +23,7 @@ _DEPTH: Final = 3
 #: without any call that would tell.
 _RELIST_CALLS: Final = 256
 #: Tensors whose last placement is remembered; above, unchanged ones are written once more.
-MAX_TENSORS: Final = 100_000
+MAX_TENSORS: Final = 30_000
 
 
 class Census:
