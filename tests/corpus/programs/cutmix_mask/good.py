@@ -1,0 +1,43 @@
+"""CutMix: the box is drawn into a mask for each batch."""
+import numpy as np
+import torch
+from torch import nn
+
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class CutMix:
+    def __init__(self, size, alpha=1.0, seed=313):
+        self.size, self.alpha = size, alpha
+        self.rng = np.random.default_rng(seed)
+
+    def box(self):
+        lam = self.rng.beta(self.alpha, self.alpha)
+        cut = int(self.size * np.sqrt(1 - lam))
+        y, x = self.rng.integers(0, self.size - cut + 1, 2)
+        return slice(y, y + cut), slice(x, x + cut)
+
+    def __call__(self, images):
+        rows, columns = self.box()
+        mask = torch.ones(self.size, self.size, device=images.device)
+        mask[rows, columns] = 0.0
+        return images * mask + images.flip(0) * (1 - mask), mask.mean()
+
+
+def mixed_loss(logits, labels, lam):
+    ce = nn.functional.cross_entropy
+    return lam * ce(logits, labels) + (1 - lam) * ce(logits, labels.flip(0))
+
+
+torch.manual_seed(313)
+model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 5)).to(device)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+images, labels = torch.rand(96, 3, 8, 8), torch.randint(5, (96,))
+mix = CutMix(8)
+for x, y in zip(images.split(8), labels.split(8)):
+    x, lam = mix(x.to(device))
+    loss = mixed_loss(model(x), y.to(device), lam)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+print(f"{loss.item():.4f}")

@@ -1,0 +1,16 @@
+import torch
+
+
+def replayed(batches, device, keep=3):
+    """Yields each batch and one that was seen before, as continual learning does."""
+    memory = []
+    for x in batches:
+        x = x.to(device)
+        if memory:
+            old = memory[0]
+            old = old.to(device)  # expect: PA111 info
+            yield torch.cat([x, old])
+        else:
+            yield torch.cat([x, x])
+        memory.insert(0, x.cpu() + 0.01 * torch.randn(x.shape))
+        del memory[keep:]
