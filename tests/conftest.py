@@ -43,6 +43,7 @@ def _record(
     upload: int = 1 << 20,
     reads: bool = True,
     simulated: str = "cuda:1=h100",
+    exit_code: int = 0,
 ) -> Path:
     """``steps`` steps of 10 ms, each with an upload of 1 MiB and a read of 4 bytes.
 
@@ -97,7 +98,7 @@ def _record(
             )
     weight = (0, text("parameter"), text("Net"), text("head.weight"), cuda, dtype, text("4x16"))
     writer.rows("placements").append((*weight, 256, -1, 5, -1))
-    writer.close(exit_code=0)
+    writer.close(exit_code=exit_code)
     return path
 
 

@@ -160,6 +160,11 @@ class Baseline:
             },
         )
 
+    def without(self, gone: Mapping[Key, int]) -> Baseline:
+        """The baseline less so many findings of each key."""
+        left = {key: count - gone.get(key, 0) for key, count in self.counts.items()}
+        return Baseline({key: count for key, count in left.items() if count > 0})
+
     def kept(self, *, rules: Collection[str]) -> Baseline:
         """The entries of rules that did not run: a new baseline takes them over."""
         return Baseline({key: n for key, n in self.counts.items() if key.rule not in rules})

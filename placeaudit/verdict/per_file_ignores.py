@@ -43,6 +43,11 @@ class PerFileIgnores:
             )
         return finding.rule in self._ignored[key]
 
+    def covers(self, rule: str, path: str) -> bool:
+        """Whether a rule is ignored in the file that the project names ``path``."""
+        names = frozenset({path, PurePosixPath(path).name})
+        return any(rule in codes and _matches(pattern, names) for pattern, codes in self._patterns)
+
     def _names(self, file: str, cwd: str) -> frozenset[str]:
         path = PurePosixPath(file.replace("\\", "/"))
         names = {path.as_posix(), path.name, self._paths.of(file, cwd)}

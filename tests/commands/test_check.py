@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from placeaudit.errors import OutputError
 from placeaudit.store.writer import RecordWriter, create_run
 
 Call = Callable[..., Any]
@@ -229,28 +230,82 @@ def test_a_new_finding_fails(placeaudit: Call, gold_record: Path) -> None:
     assert rules(done) == {"PA201"}
 
 
-def test_what_is_gone_is_said_and_dropped_at_the_next_write(
-    placeaudit: Call, gold_record: Path
-) -> None:
-    known = Path("known.json")
-    placeaudit("check", gold_record, "--write-baseline", known)
-    document = json.loads(known.read_text())
-    document["findings"].append({"rule": "PA101", "path": "old.py", "function": "f", "count": 3})
+def entries(known: Path) -> dict[str, int]:
+    found = json.loads(known.read_text())["findings"]
+    return {
+        f"{entry['rule']} {entry['path']} {entry['function']}": entry["count"] for entry in found
+    }
+
+
+@pytest.fixture
+def known(placeaudit: Call, gold_record: Path) -> Path:
+    """A baseline with the two findings of today and five that are not found."""
+    file = Path("known.json")
+    placeaudit("check", gold_record, "--write-baseline", file)
+    document = json.loads(file.read_text())
+    path = document["findings"][0]["path"]
     document["findings"][0]["count"] += 1
-    known.write_text(json.dumps(document))
+    document["findings"] += [
+        {"rule": "PA101", "path": path, "function": "f", "count": 1},
+        {"rule": "PA101", "path": "old.py", "function": "f", "count": 3},
+    ]
+    file.write_text(json.dumps(document))
+    return file
+
+
+def test_a_baseline_shrinks_by_itself(placeaudit: Call, gold_record: Path, known: Path) -> None:
+    path = next(iter(entries(known))).split()[1]
     done = placeaudit("check", gold_record, "--baseline", known)
     assert done.code == 0
-    assert "4 findings of known.json no longer found: " in done.err
-    assert "PA101 old.py in f" in done.err
-    # What a rule that did not run found once is neither gone nor dropped.
-    assert "no longer" not in (
-        placeaudit("check", gold_record, "--baseline", known, "--select=PA202").err
-    )
+    assert f"dropped from known.json what is gone: PA201 {path}" in done.err
+    assert f", PA101 {path} in f\n" in done.err
+    # What the run never came to is not known to be gone.
+    assert "3 findings of known.json not found in this run: PA101 old.py in f; " in done.err
+    assert sorted(entries(known).values()) == [1, 1, 3]
+    assert "dropped" not in placeaudit("check", gold_record, "--baseline", known).err
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--keep-baseline", "--select=PA203", "--per-file-ignores=*.py:ALL"],
+)
+def test_what_was_not_looked_for_is_not_gone(
+    placeaudit: Call, gold_record: Path, known: Path, option: str
+) -> None:
+    before = known.read_text()
+    assert placeaudit("check", gold_record, "--baseline", known, option).code == 0
+    assert known.read_text() == before
+
+
+def test_a_run_that_failed_shrinks_nothing(
+    placeaudit: Call, make_record: Callable[..., Path], tmp_path: Path, known: Path
+) -> None:
+    before = known.read_text()
+    failed = make_record(tmp_path / "failed", exit_code=1)
+    done = placeaudit("check", failed, "--baseline", known)
+    assert "5 findings of known.json not found in this run" in done.err
+    assert known.read_text() == before
+
+
+def test_a_baseline_that_cannot_be_written_is_said(
+    placeaudit: Call, gold_record: Path, known: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OutputError("cannot write known.json: No space left on device")
+
+    monkeypatch.setattr("placeaudit.report.base.write", full)
+    done = placeaudit("check", gold_record, "--baseline", known)
+    assert done.code == 0
+    assert "cannot write known.json: No space left on device; gone from the code" in done.err
+
+
+def test_writing_drops_what_is_not_found(placeaudit: Call, gold_record: Path, known: Path) -> None:
+    # What a rule that did not run found once stays.
     placeaudit("check", gold_record, "--write-baseline", known, "--select=PA202")
-    assert "PA101" in known.read_text()
+    assert entries(known)["PA101 old.py f"] == 3
     done = placeaudit("check", gold_record, "--write-baseline", known)
-    assert "wrote known.json: 2 known findings (0 new, 4 dropped as no longer found)" in done.err
-    assert "PA101" not in known.read_text()
+    assert "wrote known.json: 2 known findings (0 new, 5 dropped as no longer found)" in done.err
+    assert sorted(entries(known).values()) == [1, 1]
 
 
 def test_more_than_is_known_is_all_shown(
