@@ -12,9 +12,9 @@ import click
 
 from placeaudit.commands import options
 from placeaudit.config import FORMATS
+from placeaudit.settings import Given, Settings, settle
 
 if TYPE_CHECKING:
-    from placeaudit.commands.settings import Settings
     from placeaudit.report.base import Reporter, Result
 
 __all__ = ["command"]
@@ -57,7 +57,7 @@ def command(
     runs: tuple[Path, ...],
     output_format: str | None,
     output_file: Path | None,
-    given: options.Given,
+    given: Given,
     baseline: str | None,
     write_baseline: Path | None,
     keep_baseline: bool,
@@ -73,7 +73,7 @@ def command(
     measured passes no gate.
     """
     from placeaudit.commands.known import Known, write
-    from placeaudit.commands.settings import settle, tell
+    from placeaudit.report.base import tell
     from placeaudit.report.summary import observed
 
     settings = settle(given)

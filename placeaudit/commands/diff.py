@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from placeaudit.commands import options
+from placeaudit.settings import Given, settle, split
 
 __all__ = ["command"]
 
@@ -43,7 +44,7 @@ def command(
     fail_on: tuple[str, ...],
     output_format: str,
     output_file: Path | None,
-    given: options.Given,
+    given: Given,
     force: bool,
     quiet: bool,
 ) -> int:
@@ -53,12 +54,11 @@ def command(
     A figure is copies, bytes, waits (each also as h2d_…, d2h_…, d2d_…), call_waits, blocked_s, any
     of them also as …_per_step, and findings, new_findings.  Without an amount, any growth fails.
     """
-    from placeaudit.commands.settings import settle
     from placeaudit.report.base import announce, emit, write
     from placeaudit.report.comparison import Threshold, compare
     from placeaudit.report.diff import DiffJson, DiffMarkdown, DiffText
 
-    thresholds = [Threshold.parse(text) for entry in fail_on for text in options.split((entry,))]
+    thresholds = [Threshold.parse(text) for entry in fail_on for text in split((entry,))]
     settings = settle(given)
     found = compare(settings.judge(before), settings.judge(after), settings.paths)
     exceeded = found.exceeded(thresholds)

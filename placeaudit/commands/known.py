@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from placeaudit.commands.settings import Settings
 from placeaudit.errors import OutputError, UsageError
 from placeaudit.report import base
 from placeaudit.report.base import Result
 from placeaudit.report.summary import observed
 from placeaudit.report.units import plural
+from placeaudit.settings import Settings
 from placeaudit.verdict.baseline import Baseline, BaselineMatch, Key, key_of, stray_keys
 
 __all__ = ["Known", "write"]

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-__all__ = ["Given", "force", "judging", "own", "quiet", "runs", "split"]
+from placeaudit.settings import Given
+
+__all__ = ["force", "judging", "own", "quiet", "runs"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def split(values: tuple[str, ...]) -> tuple[str, ...]:
-    """``("PA101,PA2", "PA3")`` as ``("PA101", "PA2", "PA3")``."""
-    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
 
 
 def own(function: _Function) -> _Function:
@@ -49,17 +46,6 @@ def runs(function: _Function) -> _Function:
         metavar="RUN...",
         type=click.Path(path_type=Path),
     )(function)
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What the command line says about rules and packages; () where it says nothing."""
-
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    extend_select: tuple[str, ...] = ()
-    per_file_ignores: tuple[str, ...] = ()
-    own: tuple[str, ...] = ()
 
 
 def judging(function: Callable[..., int]) -> Callable[..., int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from placeaudit.commands import options
+from placeaudit.settings import Given, settle
 
 __all__ = ["command"]
 
@@ -31,13 +32,12 @@ def command(
     runs: tuple[Path, ...],
     output: Path,
     open_: bool,
-    given: options.Given,
+    given: Given,
     force: bool,
     quiet: bool,
 ) -> int:
     """Write each RUN's findings, charts and timeline into one HTML file that loads nothing."""
-    from placeaudit.commands.settings import settle, tell
-    from placeaudit.report.base import announce, write
+    from placeaudit.report.base import announce, tell, write
     from placeaudit.report.html import HtmlReporter
 
     settings = settle(given)

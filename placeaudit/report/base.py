@@ -20,7 +20,7 @@ from placeaudit.report.headline import Headline, headline
 from placeaudit.report.summary import Summary, summarize
 from placeaudit.report.units import size
 
-__all__ = ["Reporter", "Result", "announce", "emit", "write"]
+__all__ = ["Reporter", "Result", "announce", "emit", "tell", "write"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,11 @@ def emit(text: str) -> None:
     sys.stdout.flush()
 
 
+def tell(message: str) -> None:
+    """A notice on stderr."""
+    print(f"placeaudit: {message}", file=sys.stderr)  # noqa: T201
+
+
 def announce(path: Path, *, shown: Path | None = None) -> None:
     """Say on stderr what was written (by the name ``shown``) and how large it is."""
-    written = f"placeaudit: wrote {shown or path} ({size(path.stat().st_size)})"
-    print(written, file=sys.stderr)  # noqa: T201
+    tell(f"wrote {shown or path} ({size(path.stat().st_size)})")

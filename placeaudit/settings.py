@@ -1,29 +1,45 @@
-"""From configuration and command line to what a command does, and from a record to its verdict."""
+"""From configuration and command line to what is judged how, and from a record to its verdict."""
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placeaudit import config
-from placeaudit.commands.options import Given, split
 from placeaudit.errors import UsageError
 from placeaudit.verdict.paths import ProjectPaths
 from placeaudit.verdict.per_file_ignores import PerFileIgnores
 
 if TYPE_CHECKING:
+    from placeaudit.analyze.audit import Audit
+    from placeaudit.model import Finding
     from placeaudit.report.base import Result
 
-__all__ = ["Given", "Settings", "settle", "tell"]
+__all__ = ["Given", "Settings", "settle", "split"]
+
+
+def split(values: tuple[str, ...]) -> tuple[str, ...]:
+    """``("PA101,PA2", "PA3")`` as ``("PA101", "PA2", "PA3")``."""
+    return tuple(word for value in values for word in config.words(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line says about rules and packages; () where it says nothing."""
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
+    per_file_ignores: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for one command: configuration, environment and command line together."""
+    """What holds for one command or test run: configuration, environment, command line together."""
 
     config: config.Config
     #: Codes of the rules to run.
@@ -38,12 +54,19 @@ class Settings:
         Raises:
             RecordError: There is none, or it cannot be read.
         """
-        from placeaudit.api import load
+        from placeaudit.analyze.run import analyze
+        from placeaudit.report.base import Result
+        from placeaudit.store.reader import read_run
 
-        result = load(run, own=self.own, select=self.rules).result
-        cwd = result.audit.meta.cwd
-        kept = [f for f in result.findings if not self.per_file.silences(f, cwd)]
-        return replace(result, findings=tuple(kept))
+        audit = analyze(read_run(run), own=self.own)
+        return Result(audit, self.findings(audit))
+
+    def findings(self, audit: Audit) -> tuple[Finding, ...]:
+        """What the chosen rules find, worst first, but for files in which they are ignored."""
+        from placeaudit.rules.registry import run_rules
+
+        found = run_rules(audit, select=self.rules)
+        return tuple(f for f in found if not self.per_file.silences(f, audit.meta.cwd))
 
     def notices(self, results: Sequence[Result]) -> list[str]:
         """What a reader of the results should know of the sources: changed, gone, wrong ignores."""
@@ -133,8 +156,3 @@ def settle(given: Given, found: config.Config | None = None) -> Settings:
         per_file=PerFileIgnores(resolved, found.root, paths),
         paths=paths,
     )
-
-
-def tell(message: str) -> None:
-    """A notice on stderr."""
-    print(f"placeaudit: {message}", file=sys.stderr)  # noqa: T201
