@@ -19,6 +19,7 @@ import click
 from placeaudit import config
 from placeaudit.commands import options
 from placeaudit.errors import OutputError, PlaceauditError, SimulationError, UsageError
+from placeaudit.settings import Given, settle, split
 
 if TYPE_CHECKING:
     from placeaudit.record.launch import Target
@@ -106,7 +107,7 @@ def command(
         html = html.absolute()
     with _blaming(configured.origins.get("simulate", "") if simulate is None else ""):
         simulated = _start_simulation(configured.simulate if simulate is None else simulate)
-    owned = options.split(own) or configured.own
+    owned = split(own) or configured.own
     run = _create(output, program, simulated, force=force, module=module)
 
     here, pid = Path.cwd(), os.getpid()
@@ -251,7 +252,6 @@ class _Ending:
 
     def _conclude(self, shown: Path) -> None:
         # Rules are looked up only now: nothing of the analysis is imported before the program ran.
-        from placeaudit.commands.settings import Given, settle
         from placeaudit.report.base import announce, write
         from placeaudit.report.terminal import TerminalReporter
 
