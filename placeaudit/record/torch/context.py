@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKWARD_KEY", "DEPTH", "BackwardPass", "ThreadState", "TorchContext", "Where",
-    "current_pass", "is_tracing",
+    "current_pass", "is_tracing", "leave_pass",
 ]  # fmt: skip
 
 #: Under this name the engine's threads find the pass they work for.
@@ -66,6 +66,14 @@ def current_pass() -> BackwardPass | None:
         return None
     found = torch._C._get_obj_in_tls(BACKWARD_KEY)
     return found if isinstance(found, BackwardPass) else None
+
+
+def leave_pass(outer: BackwardPass | None) -> None:
+    """This thread's engine call is over; ``outer`` is the one it was made in."""
+    if outer is None and hasattr(torch._C, "_remove_obj_from_tls"):  # from torch 2.13 on
+        torch._C._remove_obj_from_tls(BACKWARD_KEY)
+    else:
+        torch._C._stash_obj_in_tls(BACKWARD_KEY, outer)
 
 
 class _Depth(threading.local):

@@ -18,7 +18,7 @@ from placeaudit.record.torch import context
 from placeaudit.store.writer import create_run
 
 PARTS = [
-    tracemalloc.Filter(inclusive=True, filename_pattern=f"{Path(placeaudit.__file__).parent}/{part}/*")
+    tracemalloc.Filter(True, f"{Path(placeaudit.__file__).parent}/{part}/*")
     for part in ("record", "store")
 ]
 
