@@ -23,6 +23,7 @@ from placeaudit.record.torch.context import (
     BackwardPass,
     TorchContext,
     current_pass,
+    leave_pass,
 )
 from placeaudit.record.torch.gate import check_synchronize
 
@@ -163,10 +164,7 @@ class CallPatches(PatchSet):
                     if context is not None and state is not None:
                         context.add_span("backward", "backward", -1, start)
                         state.phase = phase
-                    if outer is None:
-                        torch._C._remove_obj_from_tls(BACKWARD_KEY)
-                    else:
-                        torch._C._stash_obj_in_tls(BACKWARD_KEY, outer)
+                    leave_pass(outer)
 
             hub.engine_code = inner.__code__
             return functools.wraps(original)(inner)

@@ -26,6 +26,7 @@ from placeaudit.simulate.torch_cuda.kernels import generic_kernel, view_kernel
 from placeaudit.simulate.torch_cuda.layers import make_composites, make_layers
 from placeaudit.simulate.torch_cuda.nested import make_nested, nested_kernel
 from placeaudit.simulate.torch_cuda.reads import make_reads
+from placeaudit.simulate.torch_cuda.recurrent import make_recurrent
 from placeaudit.simulate.torch_cuda.retag import ledgers, to_device
 from placeaudit.simulate.torch_cuda.waits import watch_waits
 
@@ -151,7 +152,7 @@ class Kernels:
         for name, kernel in special.items():
             if find_operator(name) is not None:
                 aten.impl(name, kernel, "CUDA")
-        for name, kernel in make_composites().items():
+        for name, kernel in (make_composites() | make_recurrent()).items():
             for key in ("AutogradCUDA", "CUDA"):
                 aten.impl(name, kernel, key)
         aten.impl("is_pinned", _pinned_kernel(native), "CPU")

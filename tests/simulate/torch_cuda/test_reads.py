@@ -24,7 +24,7 @@ def crossings() -> Iterator[list[str]]:
             seen.append(word(*args))
             return below.call_boxed(keys, *args)
 
-        library.impl(name, kernel, "CUDA", with_keyset=True)
+        library.impl(name, kernel, "CUDA", with_keyset=True, allow_override=True)
 
     watch("_local_scalar_dense", lambda _tensor: "read")
     watch(
