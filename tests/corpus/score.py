@@ -6,6 +6,7 @@ Run with ``make score``.
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from placeaudit.model import Severity
 from placeaudit.rules.registry import RULES
 from tests.corpus.harness import Outcome, Place, Program, marks, programs, run
+from tests.corpus.sets import FirstScore, ProgramSet, first_scores, keep, members, sets
 
 REPORT = Path(__file__).parents[2] / "reports" / "corpus.md"
 
@@ -194,8 +196,93 @@ def report(chosen: tuple[Program, ...], outcomes: Mapping[str, Outcome]) -> str:
         lines += ["None."] * (not places) + [""]
     if failed:
         lines += ["## Programs that failed", "", *(f"* {key}" for key in failed), ""]
+    lines += _by_set(chosen, outcomes)
     lines += _tools(chosen, outcomes)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def first_score(one: ProgramSet, processes: int, commit: str) -> FirstScore:
+    """Score a set that no rule has seen yet, to be kept.
+
+    Raises:
+        ValueError: A program failed: that would be a score of the recorder.
+    """
+    chosen = members(one, programs())
+    outcomes = run(chosen, processes=processes)
+    failed = [program.key for program in chosen if outcomes[program.key].error]
+    if failed:
+        raise ValueError(f"{failed[0]} failed")
+    scores = score(chosen, outcomes)
+    whole = total(scores.values())
+    return FirstScore(
+        commit,
+        programs=len(chosen),
+        hits={rule: part.hits for rule, part in scores.items()},
+        false_alarms=tuple(whole.false_alarms),
+        misses=tuple(whole.misses),
+    )
+
+
+def _at_first(first: FirstScore) -> dict[str, Score]:
+    """A kept first score, per rule."""
+    scores: defaultdict[str, Score] = defaultdict(Score)
+    for rule, hits in first.hits.items():
+        scores[rule].hits = hits
+    for place in first.false_alarms:
+        scores[place[0]].false_alarms.append(place)
+    for place in first.misses:
+        scores[place[0]].misses.append(place)
+    return dict(sorted(scores.items()))
+
+
+def _put_right(one: ProgramSet, scores: Iterable[Score]) -> Score:
+    """All rules together, where marks that were wrong are put right."""
+    whole = total(scores)
+    right = [place for place in whole.false_alarms if one.reason(place)]
+    return Score(
+        whole.hits + len(right),
+        [place for place in whole.false_alarms if not one.reason(place)],
+        [place for place in whole.misses if not one.reason(place)],
+    )
+
+
+def _by_set(chosen: tuple[Program, ...], outcomes: Mapping[str, Outcome]) -> Iterator[str]:
+    """What each set of programs scores, and what it scored when the rules first met it."""
+    names = {rule.code: rule.name for rule in RULES}
+    yield from ("## By set", "", _head("set"))
+    for one in sets():
+        yield total(score(members(one, chosen), outcomes).values()).row(one.name)
+    yield ""
+    yield from (f"* **{one.name}**: {one.about}." for one in sets())
+    yield ""
+    known = {one.name: one for one in sets()}
+    for name, first in first_scores().items():
+        one, scores = known[name], _at_first(first)
+        yield from (
+            f"### The {name} set when the rules first met it",
+            "",
+            f"{first.programs} programs, scored once, by the rules of commit {first.commit}.  What",
+            "follows stays what it was; the tables above say what became of it.",
+            "",
+            _head("rule"),
+            *(part.row(f"{rule} {names.get(rule[:5], '')}") for rule, part in scores.items()),
+            total(scores.values()).row("**all**"),
+            _put_right(one, scores.values()).row("**all**, wrong marks put right"),
+            "",
+        )
+        errors = [("False alarm", place) for place in first.false_alarms]
+        errors += [("Miss", place) for place in first.misses]
+        yield from (
+            f"* {kind}: {place[0]} at `{place[1]}:{place[2]}`"
+            + (f" (the mark was wrong: {one.reason(place)})" if one.reason(place) else "")
+            for kind, place in errors
+        )
+        yield ""
+
+
+def _head_commit() -> str:
+    asked = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(asked, capture_output=True, check=True, text=True).stdout.strip()
 
 
 def main() -> int:
@@ -203,7 +290,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="only programs whose key contains one of these")
     parser.add_argument("-j", "--processes", type=int, default=2)
+    parser.add_argument(
+        "--first-score", metavar="SET", choices=[one.name for one in sets()],
+        help="keep what a set scores that no rule has seen; once for each set",
+    )  # fmt: skip
+    parser.add_argument("--commit", help="with --first-score: whose rules they are (default: HEAD)")
     options = parser.parse_args()
+    if options.first_score:
+        (one,) = (one for one in sets() if one.name == options.first_score)
+        commit = options.commit or _head_commit()
+        keep(one.name, first_score(one, options.processes, commit))
+        return 0
     chosen = tuple(
         program
         for program in programs()
