@@ -16,7 +16,7 @@ BIN := .venv/bin
 PURELIB := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-gpu lint format bench bench-analysis clean FORCE
+.PHONY: demo test test-torch test-libraries test-gpu lint format bench bench-analysis clean FORCE
 .DELETE_ON_ERROR:
 
 demo: .venv/.test
@@ -27,6 +27,26 @@ demo: .venv/.test
 
 test: .venv/.test
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+
+# Another torch, in an environment of its own:   make test-torch TORCH=torch==2.10.0
+# (what torch is installed from can be named by TORCH_INDEX, as above).  Writes its row of
+# reports/torch_versions.md.
+TORCH_ENV := .venv-$(subst =,-,$(notdir $(TORCH)))
+test-torch:
+	@test -n "$(TORCH)" || { echo "which torch?  make test-torch TORCH=torch==2.10.0" >&2; exit 1; }
+	@test -f '$(TORCH_ENV)/.made' || { \
+		"$(PYTHON)" -m venv --clear '$(TORCH_ENV)' && \
+		'$(TORCH_ENV)/bin/python' -m pip --disable-pip-version-check install --quiet \
+			$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) '$(TORCH)' && \
+		'$(TORCH_ENV)/bin/python' -m pip install --quiet --upgrade 'pip>=25.1' && \
+		touch '$(TORCH_ENV)/.made'; }
+	@'$(TORCH_ENV)/bin/python' -m pip --disable-pip-version-check install --quiet \
+		--editable . --group test
+	'$(TORCH_ENV)/bin/python' tests/torch_versions/run.py -- -n auto --dist loadgroup $(PYTEST_ARGS)
+
+# Training by libraries on top of torch: transformers, accelerate, Lightning, skorch.
+test-libraries: .venv/.libraries
+	$(BIN)/python -m pytest tests/integration/test_libraries.py $(PYTEST_ARGS)
 
 # On a machine with an NVIDIA device: is everything that is assumed of one true of this one?
 test-gpu: .venv/.test
@@ -52,7 +72,7 @@ score: .venv/.test
 	$(BIN)/python tests/corpus/score.py
 
 clean:
-	rm -rf .venv demo build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-torch* demo build dist .mypy_cache .pytest_cache .ruff_cache
 
 # torch comes first and alone, so that pip takes the build the user's own configuration offers;
 # nothing that is installed later asks for it again.
@@ -85,6 +105,10 @@ clean:
 	@echo "installing placeaudit and what its tests need"
 	@$(INSTALL) --upgrade 'pip>=25.1'
 	@$(INSTALL) --editable . --group test
+	@touch $@
+
+.venv/.libraries: .venv/.test
+	@$(INSTALL) --group libraries
 	@touch $@
 
 # --ignore-installed: the tools' own commands must be here even where a parent environment has them.
