@@ -23,8 +23,16 @@ from placeaudit.record.sites import package_of
 
 __all__ = [
     "FREE", "LOCAL", "SCOPES", "Allow", "Guard", "Level", "Place", "Policy", "Scope", "Transfer",
-    "judge", "place_of", "rearm",
+    "is_refusal", "judge", "place_of", "rearm",
 ]  # fmt: skip
+
+
+def is_refusal(error: Any) -> bool:
+    """For ``__tracebackhide__``: pytest shows the line that was refused, not what refused it."""
+    return isinstance(getattr(error, "value", None), TransferError)
+
+
+__tracebackhide__ = is_refusal
 
 Level = Literal["allow", "log", "disallow"]
 _LEVELS: Final = ("allow", "log", "disallow")

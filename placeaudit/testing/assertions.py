@@ -21,6 +21,7 @@ from placeaudit.errors import StrayCopyError, UsageError
 from placeaudit.model import Direction, Finding
 from placeaudit.report.units import count, plural, size
 from placeaudit.rules.registry import codes, run_rules
+from placeaudit.settings import Settings
 from placeaudit.testing.recording import Block
 
 __all__ = ["AssertNoStrayCopies", "Limits", "check", "transfers", "unobserved"]
@@ -178,12 +179,14 @@ def unobserved(audit: Audit) -> str:
 class AssertNoStrayCopies(ContextDecorator):
     """Context manager and decorator of ``placeaudit.assert_no_stray_copies``."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, settings: Settings | None = None) -> None:
         self._limits = limits
+        #: What a project's configuration says of rules and packages, where it counts.
+        self._settings = settings
         self._blocks: list[Block] = []
 
     def _recreate_cm(self) -> AssertNoStrayCopies:
-        return type(self)(self._limits)
+        return type(self)(self._limits, self._settings)
 
     def __call__(self, function: Any) -> Any:
         """Decorate ``function``: each call is checked."""
@@ -211,10 +214,11 @@ class AssertNoStrayCopies(ContextDecorator):
         record = self._blocks.pop().end()
         if error is not None:
             return  # the block's own exception says more
-        audit = analyze(record)
+        settings = self._settings
+        audit = analyze(record, own=settings.own if settings else ())
         reason = unobserved(audit)
         if reason:
             warnings.warn(
                 f"assert_no_stray_copies could not observe this block: {reason}", stacklevel=2
             )
-        check(audit, self._limits)
+        check(audit, self._limits, settings.findings(audit) if settings else None)

@@ -7,6 +7,7 @@ test asks for it.  ``-p no:placeaudit`` leaves it out.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,15 +23,15 @@ _MARKERS = (
 
 
 class Placeaudit:
-    """What the fixture ``placeaudit`` gives: the module's own functions, with the ini's ``allow``.
+    """What the fixture ``placeaudit`` gives: the module's functions, under the project's settings.
 
     >>> def test_step(placeaudit):
     ...     with placeaudit.assert_no_stray_copies(max_copies=1):
     ...         step()
     """
 
-    def __init__(self, allow: tuple[str, ...]) -> None:
-        self._allow = allow
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
 
     def __getattr__(self, name: str) -> Any:
         import placeaudit
@@ -43,12 +44,14 @@ class Placeaudit:
         max_copies: int | None = None,
         max_bytes: int | None = None,
     ) -> Any:
-        """As ``placeaudit.assert_no_stray_copies``; the ini's ``placeaudit_allow`` counts too."""
-        import placeaudit
+        """As ``placeaudit.assert_no_stray_copies``, under the ini and ``[tool.placeaudit]``."""
+        from placeaudit.testing.assertions import AssertNoStrayCopies, Limits
+        from placeaudit.testing.suite import settings_of
 
-        if isinstance(allow, str):
-            return placeaudit.assert_no_stray_copies(allow)  # says what is wrong
-        return placeaudit.assert_no_stray_copies((*self._allow, *allow), max_copies, max_bytes)
+        limits = Limits.of(allow, max_copies, max_bytes)
+        known = Limits.of(self._config.getini("placeaudit_allow")).allow or frozenset()
+        limits = replace(limits, allow=(limits.allow or frozenset()) | known)
+        return AssertNoStrayCopies(limits, settings_of(self._config))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,7 +65,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--placeaudit-simulate",
         metavar="SPEC",
-        help='give the tests devices that are not there: "cuda:2", "cuda=h100"',
+        help='give the tests devices that are not there: "cuda:2", "cuda=h100" (where tests are '
+        "audited, by default what [tool.placeaudit] says)",
     )
     group.addoption(
         "--placeaudit-report",
@@ -74,7 +78,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("placeaudit_simulate", "as --placeaudit-simulate", default="")
     parser.addini("placeaudit_report", "as --placeaudit-report", default="")
     parser.addini(
-        "placeaudit_allow", "rules that may be found in any marked test", type="args", default=[]
+        "placeaudit_allow", "rules that may be found in any test", type="args", default=[]
     )
     parser.addini("placeaudit_own", "installed packages that are your own", type="args", default=[])
 
@@ -105,7 +109,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(name="placeaudit")
 def _placeaudit(pytestconfig: pytest.Config) -> Placeaudit:
     """The functions of placeaudit: ``assert_no_stray_copies``, ``guard``, ``trace`` and so on."""
-    return Placeaudit(tuple(pytestconfig.getini("placeaudit_allow")))
+    return Placeaudit(pytestconfig)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

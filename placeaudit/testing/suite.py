@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import warnings
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,17 +16,20 @@ import pytest
 
 from placeaudit.analyze.audit import Audit
 from placeaudit.analyze.run import analyze
+from placeaudit.config import load
 from placeaudit.errors import OutputError, PlaceauditError, RecordError, UsageError
 from placeaudit.model import Direction, Finding
 from placeaudit.report.base import Reporter, Result, write
 from placeaudit.report.units import count, plural, size
-from placeaudit.rules.registry import codes, run_rules
+from placeaudit.rules.registry import codes
+from placeaudit.settings import Given, Settings, settle
 from placeaudit.testing.assertions import Limits, check, transfers, unobserved
 from placeaudit.testing.recording import Block
 
-__all__ = ["Audited", "Suite", "limits_of"]
+__all__ = ["Audited", "Suite", "limits_of", "settings_of"]
 
 _WORKER_INPUT: Final = "placeaudit_folder"
+_SETTINGS: Final = pytest.StashKey[Settings]()
 #: Tests in one report; those with stray copies first.
 _MOST_TESTS: Final = 50
 #: Lines of the summary.
@@ -37,7 +41,7 @@ class Suite:
 
     def __init__(self, config: pytest.Config, *, report: str, audit: bool) -> None:
         self.audits = audit
-        self.own = tuple(config.getini("placeaudit_own"))
+        self._settings = settings_of(config)
         self._allow = tuple(config.getini("placeaudit_allow"))
         self._config = config
         self._report = Path(report).absolute() if report else None
@@ -50,7 +54,13 @@ class Suite:
         self.folder: Path | None = None
 
     def begin(self, simulate: str) -> None:
-        """Check the settings, make room for records, simulate devices."""
+        """Check the settings, make room for records, simulate devices.
+
+        Without ``simulate``, what is audited runs on the devices that the project's configuration
+        names.
+        """
+        if self.audits and not simulate:
+            simulate = self._settings.config.simulate
         try:
             codes(self._allow)
         except UsageError as error:
@@ -70,11 +80,21 @@ class Suite:
                 self._stack.enter_context(simulated(simulate))
             except PlaceauditError as error:
                 self.end()
-                raise pytest.UsageError(f"--placeaudit-simulate: {error}") from error
+                raise pytest.UsageError(f"{self._origin('simulate')}: {error}") from error
 
     def end(self) -> None:
         """Undo what :meth:`begin` did."""
         self._stack.close()
+
+    def _origin(self, name: str) -> str:
+        """Where a setting comes from: the option, the ini or the project's configuration."""
+        for origin, value in (
+            (f"--placeaudit-{name}", self._config.getoption(f"placeaudit_{name}")),
+            (f"placeaudit_{name}", self._config.getini(f"placeaudit_{name}")),
+        ):
+            if value:
+                return origin
+        return self._settings.config.origins.get(name, "")
 
     def _only_distributes(self) -> bool:
         """Whether this is xdist's controller, which runs no test itself."""
@@ -120,13 +140,13 @@ class Suite:
             self._written += f" ({len(results)} of {len(kept)} tests, stray ones first)"
 
     def _result(self, test: dict[str, Any]) -> Result | None:
-        from placeaudit.store.reader import read_run
-
         try:
-            audit = analyze(read_run(test["record"]), own=self.own)
+            result = self._settings.judge(Path(test["record"]))
         except RecordError:  # a worker on another machine keeps its records there
             return None
-        return Result(audit, run_rules(audit, ignore=self._allow))
+        allowed = codes(self._allow)
+        kept = tuple(found for found in result.findings if found.rule not in allowed)
+        return replace(result, findings=kept)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """What all tests did, the lines with stray copies first."""
@@ -163,7 +183,7 @@ class Audited:
 
     def __init__(self, item: pytest.Item, suite: Suite | None) -> None:
         self._item = item
-        self._own = suite.own if suite is not None else tuple(item.config.getini("placeaudit_own"))
+        self._settings = settings_of(item.config)
         self._kept = suite.record_path() if suite is not None else None
         self._audit: Audit | None = None
         self._findings: tuple[Finding, ...] = ()
@@ -180,8 +200,8 @@ class Audited:
         allow = limits.allow if limits is not None else None
         if allow is None:
             allow = codes(tuple(self._item.config.getini("placeaudit_allow")))
-        audit = self._audit = analyze(self._block.end(), own=self._own)
-        self._findings = run_rules(audit)
+        audit = self._audit = analyze(self._block.end(), own=self._settings.own)
+        self._findings = self._settings.findings(audit)
         rows = transfers(audit)
         kept = self._kept is not None and self._kept.exists()
         return {
@@ -217,6 +237,22 @@ class Audited:
         if reason:
             warnings.warn(f"this test could not be observed: {reason}", stacklevel=2)
         check(self._audit, limits, self._findings)
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """What the project's configuration and the ini say of rules and packages.
+
+    Raises:
+        pytest.UsageError: The configuration is wrong.
+    """
+    if _SETTINGS not in config.stash:
+        own = tuple(config.getini("placeaudit_own"))
+        try:
+            found = load(config.rootpath)
+            config.stash[_SETTINGS] = settle(Given(own=own), found)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
+    return config.stash[_SETTINGS]
 
 
 def limits_of(item: pytest.Item) -> Limits | None:

@@ -170,6 +170,74 @@ def test_a_report_as_html(project: Any) -> None:
     assert f"wrote {project.path / 'all.html'}" in done.stdout
 
 
+GUARDED = """
+import placeaudit
+import torch
+
+
+def test_guarded():
+    weight = torch.ones(4, device="cuda")
+    weight.requires_grad_().sum().register_hook(lambda grad: grad.cpu())
+    with placeaudit.guard(d2h="disallow"):
+        weight.sum().item()
+
+
+def test_guarded_copy():
+    with placeaudit.guard(h2d="disallow"):
+        torch.ones(4).cuda()
+
+
+def test_broken():
+    with placeaudit.guard(h2d="disallow"):
+        torch.ones(4, device="cuda") + torch.ones(5, device="cuda")
+"""
+
+
+def test_a_refused_transfer_shows_the_users_lines_only(project: Any) -> None:
+    project.write(GUARDED)
+    done = project.pytest("--placeaudit-simulate=cuda", "--tb=short")
+    assert "disallowed device-to-host copy of 4 bytes from cuda:0 to cpu" in done.stdout
+    assert "disallowed host-to-device copy of 16 bytes from cpu to cuda:0" in done.stdout
+    assert "record/guard.py" not in done.stdout
+    assert "record/torch" not in done.stdout
+    assert "must match the size" in done.stdout
+
+
+def test_the_projects_configuration_holds(project: Any) -> None:
+    project.write(SUITE)
+    project.write(
+        '[tool.placeaudit]\nsimulate = "cuda:2"\nignore = ["explicit-sync"]\n', "pyproject.toml"
+    )
+    names = ("test_stray", "test_clean", "test_marked")
+    done = project.pytest("-v", "--placeaudit", *(f"test_it.py::{name}" for name in names))
+    assert outcomes(done) == dict.fromkeys(names, "PASSED")
+    assert "0 lines with stray copies" in done.stdout
+    # The fixture follows it too: what it asserts is not found.
+    done = project.pytest("-v", "--placeaudit", "test_it.py::test_fixture")
+    assert outcomes(done) == {"test_fixture": "FAILED"}
+    assert "DID NOT RAISE" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "args", "text"),
+    [
+        ("ignore = ['PA20l']", ["--placeaudit"], "there is no rule 'PA20l'"),
+        ("selct = []", ["--placeaudit"], "has no key 'selct'; did you mean 'select'?"),
+        ("simulate = 'cudda'", ["--placeaudit"], "simulate: cannot simulate 'cudda'"),
+        ("own = 1", ["--placeaudit-simulate=cudda"], "own must be a list of strings"),
+    ],
+)
+def test_a_wrong_configuration_stops_it(
+    project: Any, setting: str, args: list[str], text: str
+) -> None:
+    project.write("def test(): pass")
+    project.write(f"[tool.placeaudit]\n{setting}\n", "pyproject.toml")
+    done = project.pytest(*args)
+    assert done.returncode == 4
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_settings_in_the_ini(project: Any) -> None:
     project.write(SUITE)
     done = project.pytest(

@@ -16,7 +16,7 @@ import torch
 
 from placeaudit.model import Phase
 from placeaudit.record.clock import now_ns
-from placeaudit.record.guard import LOCAL, SCOPES
+from placeaudit.record.guard import LOCAL, SCOPES, is_refusal
 from placeaudit.record.torch.context import (
     BACKWARD_KEY,
     DEPTH,
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from placeaudit.record.torch.interception import Interception
 
 __all__ = ["SYNCHRONIZING", "CallPatches", "Patch", "PatchSet"]
+
+__tracebackhide__ = is_refusal
 
 #: Python functions that make the host wait, as (path under torch, name, cause).
 SYNCHRONIZING: Final = (

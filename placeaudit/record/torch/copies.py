@@ -17,7 +17,7 @@ import torch
 from placeaudit.crossing import crosses_as_is, crossing_itemsize, host_waits
 from placeaudit.record.clock import now_ns
 from placeaudit.record.content import Held, hash_host
-from placeaudit.record.guard import SCOPES
+from placeaudit.record.guard import SCOPES, is_refusal
 from placeaudit.record.torch.context import ThreadState, TorchContext, Where, is_tracing
 from placeaudit.record.torch.gate import check_copy
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from placeaudit.record.torch.interception import Interception
 
 __all__ = ["CopyRecorder", "copy_kernel", "version_of"]
+
+__tracebackhide__ = is_refusal
 
 #: Passes an operation on to the kernel that was there before ours.
 PassOn = Callable[..., Any]

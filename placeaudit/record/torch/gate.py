@@ -20,12 +20,15 @@ from placeaudit.record.guard import (
     Policy,
     Scope,
     Transfer,
+    is_refusal,
     judge,
     place_of,
 )
 from placeaudit.record.torch.context import current_pass
 
 __all__ = ["check_copy", "check_read", "check_synchronize", "check_wait", "inherited"]
+
+__tracebackhide__ = is_refusal
 
 #: Nodes remembered per thread; older ones are reported at their backward node only.
 _MOST_NODES: Final = 4096

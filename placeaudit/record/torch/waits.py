@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from placeaudit.crossing import WAITING
 from placeaudit.model import HashKind
 from placeaudit.record.clock import now_ns
-from placeaudit.record.guard import SCOPES
+from placeaudit.record.guard import SCOPES, is_refusal
 from placeaudit.record.torch.context import DEPTH, ThreadState, TorchContext, is_tracing
 from placeaudit.record.torch.copies import PassOn, version_of
 from placeaudit.record.torch.gate import check_read, check_wait
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from placeaudit.record.torch.interception import Interception
 
 __all__ = ["scalar_kernel", "wait_kernel"]
+
+__tracebackhide__ = is_refusal
 
 
 def wait_kernel(hub: Interception, name: str, pass_on: PassOn) -> Callable[..., Any]:
