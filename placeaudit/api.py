@@ -338,6 +338,6 @@ def step() -> None:
 
 def _simulated() -> str:
     """Specification of the simulation that is active in this process, "" if there is none."""
-    module = sys.modules.get("placeaudit.simulate.torch_cuda")
-    installation = module.active() if module is not None else None
-    return str(installation.spec) if installation is not None else ""
+    from placeaudit.simulate.frameworks import active
+
+    return str(active() or "")

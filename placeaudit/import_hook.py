@@ -6,9 +6,17 @@ import importlib.machinery
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["ImportHook"]
+__all__ = ["FRAMEWORKS", "ImportHook", "is_imported"]
+
+#: What is recorded and simulated in, once the program imports it.
+FRAMEWORKS: Final = ("torch", "tensorflow")
+
+
+def is_imported(framework: str) -> bool:
+    """Whether the whole framework is there: not half imported, no namesake of the program's."""
+    return hasattr(sys.modules.get(framework), "library")
 
 
 class ImportHook:

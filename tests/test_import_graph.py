@@ -23,7 +23,7 @@ ALLOWED = {
     "store": VOCABULARY,
     "import_hook": set(),
     "inherit": {"import_hook"},
-    "simulate": VOCABULARY | {"inherit"},
+    "simulate": VOCABULARY | {"inherit", "import_hook"},
     "inventory": VOCABULARY,
     "record": VOCABULARY | {"store", "simulate", "import_hook", "inherit"},
     # The hardware model is plain data that times are computed from.

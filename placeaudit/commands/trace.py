@@ -159,18 +159,19 @@ def _start_simulation(text: str) -> str:
     if not text:
         os.environ.pop(SIMULATE_VARIABLE, None)
         return ""
+    from placeaudit.simulate.frameworks import begin
     from placeaudit.simulate.spec import SimulationSpec
 
     spec = SimulationSpec.parse(text)
-    try:
-        from placeaudit.simulate.torch_cuda import install
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise SimulationError("cannot simulate cuda: PyTorch is not installed here") from None
-    install(spec)
+    begin(spec, _simulation_failed)
     os.environ[SIMULATE_VARIABLE] = text  # children simulate what we do
     return str(spec)
+
+
+def _simulation_failed(error: SimulationError) -> None:
+    """In the middle of the program, at its import of a framework: as before it would have run."""
+    click.echo(f"placeaudit: {error}", err=True)
+    raise SystemExit(2)
 
 
 def _create(

@@ -5,15 +5,17 @@ A source arms itself when its framework gets imported: a Torch program never loa
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from typing import TYPE_CHECKING, Protocol
 
 from placeaudit.errors import PlaceauditError
-from placeaudit.import_hook import ImportHook
+from placeaudit.import_hook import FRAMEWORKS, ImportHook, is_imported
 from placeaudit.inherit import SIMULATE_VARIABLE
 from placeaudit.record.sites import Sites
 from placeaudit.record.window import DEFAULT, StepWindow
+from placeaudit.simulate.frameworks import install
 from placeaudit.store.writer import RecordWriter
 
 if TYPE_CHECKING:
@@ -77,15 +79,17 @@ class Backends:
         self._is_child = is_child
         self._steps = steps
         self._sources: list[Source] = []
-        self._hook: ImportHook | None = None
+        self._hooks: list[ImportHook] = []
 
     def arm(self) -> None:
         """Arm what is imported already and wait for the import of what is not."""
-        if "torch" in sys.modules and hasattr(sys.modules["torch"], "library"):
-            self._arm_torch()
-        else:
-            self._hook = ImportHook("torch", self._arm_torch)
-            self._hook.install()
+        for framework in FRAMEWORKS:
+            if is_imported(framework):
+                self._arm(framework)
+            else:
+                hook = ImportHook(framework, functools.partial(self._arm, framework))
+                hook.install()
+                self._hooks.append(hook)
 
     def rearm(self) -> None:
         """Look again: a simulated device was installed or is gone."""
@@ -94,14 +98,17 @@ class Backends:
 
     def disarm(self) -> None:
         """Undo everything, the latest first."""
-        if self._hook is not None:
-            self._hook.remove()
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks.clear()
         for source in reversed(self._sources):
             if not self._is_child:
                 source.note_if_unused()
             source.disarm()
         if not self._sources and not self._is_child:
-            self._writer.note("PA903", "torch was never imported: there was nothing to record")
+            self._writer.note(
+                "PA903", "neither torch nor tensorflow was imported: there was nothing to record"
+            )
         self._sources.clear()
 
     def before_fork(self) -> None:
@@ -142,30 +149,35 @@ class Backends:
         """What is known of these devices: memory, and which reach each other's."""
         return {k: v for source in self._sources for k, v in source.hardware().items()}
 
-    def _arm_torch(self) -> None:
+    def _arm(self, framework: str) -> None:
         try:
-            self._install_simulation()
-            from placeaudit.record.torch.source import TorchSource
-
-            source = TorchSource(self._writer, self._sites, self._steps)
+            self._install_simulation(framework)
+            source = self._source(framework)
             self._sources.append(source)
             source.arm()
         except Exception as error:  # noqa: BLE001  (the program runs on, unobserved, and we say so)
-            self._writer.note("PA903", f"recording torch failed to start: {error!r}")
+            self._writer.note("PA903", f"recording {framework} failed to start: {error!r}")
 
-    def _install_simulation(self) -> None:
+    def _source(self, framework: str) -> Source:
+        if framework == "torch":
+            from placeaudit.record.torch.source import TorchSource
+
+            return TorchSource(self._writer, self._sites, self._steps)
+        from placeaudit.record.tensorflow.source import TensorflowSource
+
+        return TensorflowSource(self._writer, self._sites)
+
+    def _install_simulation(self, framework: str) -> None:
         """In a child process: the devices that the parent simulates."""
         text = os.environ.get(SIMULATE_VARIABLE, "")
         if not (self._is_child and text):
             return
         from placeaudit.simulate.spec import SimulationSpec
-        from placeaudit.simulate.torch_cuda import active, install
 
-        if active() is None:
-            try:
-                install(SimulationSpec.parse(text))
-            except PlaceauditError as error:
-                self._writer.note("PA903", f"no simulated device in this process: {error}")
+        try:
+            install(framework, SimulationSpec.parse(text))
+        except PlaceauditError as error:
+            self._writer.note("PA903", f"no simulated device in this process: {error}")
 
 
 class GuardBackend:
@@ -176,7 +188,7 @@ class GuardBackend:
 
     def begin(self) -> None:
         """The first guard was entered."""
-        if "torch" in sys.modules and hasattr(sys.modules["torch"], "library"):
+        if is_imported("torch"):
             self._torch().begin()
         elif self._hook is None:
             self._hook = ImportHook("torch", lambda: self._torch().begin())

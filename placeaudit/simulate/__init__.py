@@ -22,6 +22,8 @@ __all__ = ["SimulationSpec", "simulate"]
 def simulate(spec: str | SimulationSpec = "cuda") -> Iterator[SimulationSpec]:
     """Simulate CUDA devices inside the block; nested uses keep the outer devices.
 
+    PyTorch and TensorFlow both get them, each once it is imported.
+
     Args:
         spec: ``"cuda"``, ``"cuda:2"`` (two devices) or ``"cuda:2=a100"`` (of that hardware model).
 
@@ -30,20 +32,19 @@ def simulate(spec: str | SimulationSpec = "cuda") -> Iterator[SimulationSpec]:
 
     Raises:
         SimulationSpecError: the specification does not parse.
-        SimulationError: this machine, system or torch cannot simulate; everything was put back.
+        SimulationError: this machine, system or framework cannot; everything was put back.
     """
     wanted = spec if isinstance(spec, SimulationSpec) else SimulationSpec.parse(spec)
-    from placeaudit.simulate import torch_cuda  # imports torch
+    from placeaudit.simulate import frameworks
 
-    outer = torch_cuda.active()
+    outer = frameworks.active()
     if outer is not None:
-        yield outer.spec
+        yield outer
         return
-
-    installation = torch_cuda.install(wanted)
+    end = frameworks.begin(wanted)
     forget_children = hand_down({SIMULATE_VARIABLE: str(wanted)})
     try:
         yield wanted
     finally:
         forget_children()
-        installation.uninstall()
+        end()

@@ -1,16 +1,17 @@
 """Where a new interpreter begins that an audited or simulating program started.
 
 See :mod:`placeaudit.inherit` for how it gets here.  Beginning costs such a process next to nothing
-before it imports torch: only then it simulates and records as its parent does.
+before it imports torch or tensorflow: only then it simulates and records as its parent does.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Final
 
-from placeaudit.import_hook import ImportHook
+from placeaudit.import_hook import FRAMEWORKS, ImportHook, is_imported
 from placeaudit.inherit import (
     OWN_VARIABLE,
     RUN_VARIABLE,
@@ -23,37 +24,53 @@ __all__ = ["begin", "begin_spawned"]
 
 
 class _Waiting:
-    """What waits for the import of torch in this process."""
+    """What waits for the import of a framework in this process."""
 
-    hook: ImportHook | None = None
+    hooks: Final[list[ImportHook]] = []
+
+    @classmethod
+    def install(cls, then: Callable[[], None]) -> None:
+        """Call ``then`` at the first such import."""
+
+        def once() -> None:
+            cls.remove()
+            then()
+
+        for framework in FRAMEWORKS:
+            hook = ImportHook(framework, once)
+            hook.install()
+            cls.hooks.append(hook)
+
+    @classmethod
+    def remove(cls) -> None:
+        """Wait no more."""
+        while cls.hooks:
+            cls.hooks.pop().remove()
 
 
 def begin() -> None:
-    """In a new interpreter: record, or simulate, from the import of torch on."""
+    """In a new interpreter: record, or simulate, from the import of a framework on."""
     names = (RUN_VARIABLE, OWN_VARIABLE, STEPS_VARIABLE, SIMULATE_VARIABLE)
     inherited = {name: os.environ[name] for name in names if name in os.environ}
     if not inherited:
         return
     # This process's own children, should it never import torch itself: a launcher.
     hand_down(inherited)
-    hook = _Waiting.hook = ImportHook("torch", _torch_imported)
-    hook.install()
+    _Waiting.install(_framework_imported)
 
 
 def begin_spawned() -> None:
     """In a child of ``multiprocessing``: record from now on."""
-    if _Waiting.hook is not None:
-        _Waiting.hook.remove()
-        _Waiting.hook = None
+    _Waiting.remove()
     if os.environ.get(RUN_VARIABLE):
         _record("spawn")
-    elif "torch" in sys.modules:
+    elif any(is_imported(framework) for framework in FRAMEWORKS):
         _simulate()
     else:
-        ImportHook("torch", _simulate).install()
+        _Waiting.install(_simulate)
 
 
-def _torch_imported() -> None:
+def _framework_imported() -> None:
     if "placeaudit.__main__" in sys.modules or _is_command():
         return  # this process is our own command: what it records and simulates is its own affair
     if os.environ.get(RUN_VARIABLE):
@@ -80,13 +97,14 @@ def _simulate() -> None:
     text: Final = os.environ.get(SIMULATE_VARIABLE, "")
     if not text:
         return
-    from placeaudit.errors import PlaceauditError
-    from placeaudit.simulate import torch_cuda
+    from placeaudit.errors import PlaceauditError, SimulationError
+    from placeaudit.simulate.frameworks import begin as simulate
     from placeaudit.simulate.spec import SimulationSpec
 
-    if torch_cuda.active() is not None:
-        return
+    def unsimulated(_: SimulationError) -> None:
+        """The process sees the devices that are there."""
+
     try:
-        torch_cuda.install(SimulationSpec.parse(text))
+        simulate(SimulationSpec.parse(text), unsimulated)
     except PlaceauditError:
-        return  # the process sees the devices that are there
+        return  # as above

@@ -101,9 +101,9 @@ class Block:
 
 
 def _simulated() -> str:
-    module = sys.modules.get("placeaudit.simulate.torch_cuda")
-    installation = module.active() if module is not None else None
-    return str(installation.spec) if installation is not None else ""
+    from placeaudit.simulate.frameworks import active
+
+    return str(active() or "")
 
 
 def _part(record: RunRecord, start_ns: int, end_ns: int) -> RunRecord:

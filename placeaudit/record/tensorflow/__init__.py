@@ -1,0 +1,1 @@
+"""Recording in TensorFlow programs."""

@@ -1,0 +1,364 @@
+"""Eager operations: which of their inputs TensorFlow copies to another device before it runs them.
+
+Every eager operation goes through two functions of TensorFlow's C module.  They are wrapped, so all
+threads are seen, and nothing is registered that a program could find or reset.  An operation's
+device is its outputs' device; an input is wanted there, unless the kernel asks for it in host
+memory.  Where an input is elsewhere it gets copied, once: the copy stays with the tensor as its
+*mirror* and later uses on that device are free.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from tensorflow.python.framework import dtypes, op_def_registry, ops
+from tensorflow.python.ops import resource_variable_ops
+
+from placeaudit.model import HashKind
+from placeaudit.record.clock import now_ns
+from placeaudit.record.content import hash_bytes
+from placeaudit.record.tensorflow.context import FIRST_TENSOR, Known, TensorflowContext, ThreadState
+from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
+
+__all__ = [
+    "HOST_DTYPES",
+    "WAITING",
+    "Call",
+    "Content",
+    "OperationRecorder",
+    "bytes_of",
+    "hash_array",
+]
+
+#: Operations whose output's size is known only when the device has run them: on a GPU the host
+#: waits for it.  (kernels/where_op.cc, unique_op_gpu.cu.cc, dynamic_partition_op_gpu.cu.cc)
+WAITING: Final = frozenset(
+    {"Where", "Unique", "UniqueV2", "UniqueWithCounts", "UniqueWithCountsV2", "DynamicPartition"}
+)
+#: Pairs of tensor and device whose mirror is known; of more the oldest are forgotten.
+_MIRRORS: Final = 1 << 16
+_RESOURCE: Final = dtypes.resource
+#: Types that a GPU build keeps on the host.
+HOST_DTYPES: Final = frozenset({dtypes.int32, dtypes.string, dtypes.resource, dtypes.variant})
+_NONE: Final[frozenset[str]] = frozenset()
+#: Names of functions that were traced; what they take is where their graph wants it.
+_FUNCTION: Final = "__"
+_NO_HASH: Final = (0, int(HashKind.NONE))
+
+
+class _Signature:
+    """The arguments of an operation, as its definition has them."""
+
+    __slots__ = ("count", "inputs", "outputs", "types")
+
+    def __init__(self, operation: str) -> None:
+        definition: Any = op_def_registry.get(operation)
+        arguments = definition.input_arg if definition is not None else ()
+        self.inputs = tuple(a.name for a in arguments)
+        #: The attribute that holds each input's type.
+        self.types = tuple(a.type_attr for a in arguments)
+        self.outputs = tuple(a.name for a in definition.output_arg) if definition else ()
+        #: Of each input, the attribute with its number of tensors, "" for a single one.
+        self.count = tuple(a.number_attr or a.type_list_attr for a in arguments)
+
+
+class Call(NamedTuple):
+    """One call into TensorFlow that may have copied something."""
+
+    operation: str
+    start_ns: int
+    state: ThreadState
+    frame: FrameType | None
+
+
+class Content(NamedTuple):
+    """What crossed."""
+
+    bytes: int
+    dtype: str
+    shape: Any
+    hash: int = 0
+    hash_kind: int = int(HashKind.NONE)
+
+
+class _Recent:
+    """A set that forgets its oldest members."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._order: collections.deque[object] = collections.deque()
+        self._members: set[object] = set()
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._members
+
+    def add(self, key: object) -> None:
+        self._members.add(key)
+        self._order.append(key)
+        if len(self._order) > self._size:
+            self._members.discard(self._order.popleft())
+
+
+class OperationRecorder:
+    """Turns the inputs of eager operations that cross devices into rows of ``copies``."""
+
+    def __init__(
+        self,
+        context: TensorflowContext,
+        kernels: KernelTable,
+        host_dtypes: frozenset[Any] = HOST_DTYPES,
+    ) -> None:
+        self.context = context
+        self._kernels = kernels
+        self._host_dtypes = host_dtypes
+        self._signatures: dict[str, _Signature] = {}
+        self._hosts: dict[tuple[object, ...], frozenset[str]] = {}
+        self._mirrors = _Recent(_MIRRORS)
+        #: Tensors whose device is a GPU and whose memory is the host's, by the kernel's wish.
+        self._on_host = _Recent(_MIRRORS)
+        self._numbers = _Recent(_MIRRORS)
+
+    def wrap_fast(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """``TFE_Py_FastPathExecute`` with a look at its inputs."""
+        context = self.context
+
+        def fast_path_execute(running: Any, operation: str, name: Any, *arguments: Any) -> Any:
+            start = now_ns()
+            result = original(running, operation, name, *arguments)
+            state = context.state()
+            if not state.busy:
+                try:
+                    call = Call(operation, start, state, sys._getframe(1))
+                    self.after(call, arguments, result)
+                except Exception as error:  # noqa: BLE001  (our failure is not the program's)
+                    context.failed(error)
+            return result
+
+        return fast_path_execute
+
+    def wrap_slow(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """``TFE_Py_Execute`` likewise: its inputs are tensors already, lists laid flat."""
+        context = self.context
+
+        def execute(handle: Any, device: Any, operation: Any, inputs: Any, *rest: Any) -> Any:
+            start = now_ns()
+            result = original(handle, device, operation, inputs, *rest)
+            state = context.state()
+            if not state.busy:
+                try:
+                    name = operation.decode() if isinstance(operation, bytes) else operation
+                    if not name.startswith(_FUNCTION):
+                        call = Call(name, start, state, sys._getframe(1))
+                        self.after(call, self._grouped(name, list(inputs)), result)
+                except Exception as error:  # noqa: BLE001
+                    context.failed(error)
+            return result
+
+        return execute
+
+    def _signature(self, operation: str) -> _Signature:
+        known = self._signatures.get(operation)
+        if known is None:
+            known = self._signatures[operation] = _Signature(operation)
+        return known
+
+    def _grouped(self, operation: str, inputs: list[Any]) -> list[Any]:
+        """Flat inputs as the signature has them; its lists are as long as each other."""
+        signature = self._signature(operation)
+        lists = sum(map(bool, signature.count))
+        if not lists:
+            return inputs
+        size = 1 + (len(inputs) - len(signature.inputs)) // lists
+        rest = iter(inputs)
+        return [
+            list(itertools.islice(rest, size)) if count else next(rest, None)
+            for count in signature.count
+        ]
+
+    # --- one operation --------------------------------------------------------------------------
+
+    def after(self, call: Call, arguments: Sequence[Any], result: Any) -> None:
+        """Record what an operation had to copy; it has just run."""
+        signature = self._signature(call.operation)
+        inputs = arguments[: len(signature.inputs)]
+        device = _device_of(inputs, result)
+        if device is None:
+            return
+        here = self.context.device(device)
+        host: frozenset[str] = _NONE
+        if not here.is_host:
+            host = self._host_arguments(call.operation, signature, arguments, result)
+            if call.operation in WAITING:
+                self._wait(call, here)
+        for name, value in zip(signature.inputs, inputs, strict=False):
+            wanted = self.context.host if name in host else here
+            if isinstance(value, (list, tuple)):
+                for tensor in value:
+                    self._input(call, tensor, wanted)
+            else:
+                self._input(call, value, wanted)
+
+    def _wait(self, call: Call, here: Known) -> None:
+        context = self.context
+        where = context.where(call.frame, call.state)
+        cause = context.string(call.operation)
+        context.add_wait((call.start_ns, now_ns() - call.start_ns, cause, here.number, *where))
+
+    def _host_arguments(
+        self, operation: str, signature: _Signature, arguments: Sequence[Any], result: Any
+    ) -> frozenset[str]:
+        """Arguments that the accelerator's kernel has in host memory."""
+        types = {
+            attribute: kind
+            for attribute, value in zip(signature.types, arguments, strict=False)
+            if attribute and (kind := _type_of(value))
+        }
+        rest = arguments[len(signature.inputs) :]
+        for name, value in zip(rest[::2], rest[1::2], strict=False):
+            if isinstance(value, dtypes.DType):
+                types[name] = value.as_datatype_enum
+        key = (operation, *types.items())
+        known = self._hosts.get(key)
+        if known is None:
+            kernel = self._kernels.gpu_kernel(operation, types)
+            known = self._hosts[key] = kernel.host if kernel is not None else _NONE
+        if known:
+            outputs = result if isinstance(result, (list, tuple)) else (result,)
+            for name, tensor in zip(signature.outputs, outputs, strict=False):
+                if name in known and isinstance(tensor, ops.EagerTensor):
+                    self._on_host.add(tensor._id)
+        return known
+
+    def location(self, tensor: Any) -> Known:
+        """Where the memory of an eager tensor is."""
+        found = self.context.device(tensor.backing_device)
+        if not found.is_host and (tensor.dtype in self._host_dtypes or tensor._id in self._on_host):
+            return self.context.host
+        return found
+
+    def _input(self, call: Call, value: Any, wanted: Known) -> None:
+        if isinstance(value, ops.EagerTensor):
+            if value.dtype == _RESOURCE:
+                return
+            source = self.location(value)
+            if source.number == wanted.number:
+                return
+            key = (value._id, wanted.number)
+            if key not in self._mirrors:
+                self._mirrors.add(key)
+                self.copy(call, value, source, wanted)
+        elif isinstance(value, resource_variable_ops.BaseResourceVariable):
+            self._variable(call, value, wanted)
+        elif not wanted.is_host and value is not None:
+            self._made_of(call, value, wanted)
+
+    def _variable(self, call: Call, variable: Any, wanted: Known) -> None:
+        """Each use reads a variable into a new tensor, which has no mirror yet."""
+        source = self.context.device(variable.handle.device)
+        if source.number == wanted.number or variable.dtype in self._host_dtypes:
+            return
+        size = (variable.shape.num_elements() or 0) * variable.dtype.size
+        content = Content(size, variable.dtype.name, variable.shape)
+        storage = FIRST_TENSOR + variable.handle._id
+        self.add(call, source, wanted, content, src_storage=storage)
+
+    def _made_of(self, call: Call, value: Any, wanted: Known) -> None:
+        """A NumPy array or Python number that the operation itself made a tensor of."""
+        if isinstance(value, np.ndarray):
+            content = Content(value.nbytes, value.dtype.name, value.shape, *hash_array(value))
+            self.add(call, self.context.host, wanted, content)
+        elif isinstance(value, float) and not self.is_kept(value, dtypes.float32, wanted):
+            self.add(call, self.context.host, wanted, Content(4, "float32", ()))
+
+    def is_kept(self, value: complex, dtype: Any, device: Known) -> bool:
+        """Whether TensorFlow has made a tensor of this number there before: it keeps them all."""
+        key = (type(value), value, dtype, device.number)
+        if key in self._numbers:
+            return True
+        self._numbers.add(key)
+        return False
+
+    # --- rows -----------------------------------------------------------------------------------
+
+    def copy(self, call: Call, tensor: Any, source: Known, wanted: Known) -> None:
+        """An eager tensor was copied between devices."""
+        found = _NO_HASH
+        if source.is_host and tensor.dtype.is_numpy_compatible:
+            call.state.busy += 1
+            try:
+                found = hash_array(np.asarray(tensor._numpy_internal()))
+            finally:
+                call.state.busy -= 1
+        content = Content(bytes_of(tensor), tensor.dtype.name, tensor.shape, *found)
+        self.add(call, source, wanted, content, src_storage=FIRST_TENSOR + tensor._id)
+
+    def add(
+        self,
+        call: Call,
+        source: Known,
+        wanted: Known,
+        content: Content,
+        *,
+        src_storage: int = -1,
+        dst_storage: int = -1,
+    ) -> None:
+        """One row of ``copies``, unless it is empty.
+
+        TensorFlow's own copies are from and to pageable memory, and its synchronous executor
+        waits for each that the host has a part in.
+        """
+        if not content.bytes:
+            return
+        context = self.context
+        kind = context.string(content.dtype)
+        waits = source.is_host or wanted.is_host
+        context.add_copy(
+            (
+                call.start_ns, now_ns() - call.start_ns, source.number, wanted.number,
+                content.bytes, kind, kind, context.shape(content.shape), False, False, waits,
+                src_storage, dst_storage, 0, 0, content.hash, content.hash_kind,
+                context.string(call.operation), -1, *context.where(call.frame, call.state),
+            )
+        )  # fmt: skip
+
+
+def _device_of(inputs: Sequence[Any], result: Any) -> str | None:
+    """Full name of the device an operation ran on: its output's, else its resource's."""
+    first = result[0] if isinstance(result, (list, tuple)) and result else result
+    if isinstance(first, ops.EagerTensor):
+        return str(first.device)
+    for value in inputs:
+        if isinstance(value, ops.EagerTensor) and value.dtype == _RESOURCE:
+            return str(value.device)
+    return None
+
+
+def hash_array(array: np.ndarray[Any, Any]) -> tuple[int, int]:
+    """``(hash, HashKind)`` of an array's content, nothing for one that is not contiguous."""
+    if not array.flags.c_contiguous or array.dtype.hasobject:
+        return _NO_HASH
+    return hash_bytes(array.ctypes.data, array.nbytes)
+
+
+def bytes_of(tensor: Any) -> int:
+    """Bytes of an eager tensor's elements."""
+    return int(tensor.shape.num_elements() or 0) * int(tensor.dtype.size)
+
+
+def _type_of(value: Any) -> int:
+    first = value[0] if isinstance(value, (list, tuple)) and value else value
+    dtype = getattr(first, "dtype", None)
+    if isinstance(dtype, dtypes.DType):
+        return int(dtype.as_datatype_enum)
+    if dtype is None:
+        return 0
+    try:
+        return int(dtypes.as_dtype(dtype).as_datatype_enum)
+    except TypeError:
+        return 0

@@ -1,0 +1,139 @@
+"""Steps and phases: gradient tapes, optimizers, Keras' loops, and compiled functions."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import tensorflow as tf
+from tensorflow.python.eager import backprop
+from tensorflow.python.eager.polymorphic_function import polymorphic_function
+
+from placeaudit.import_hook import ImportHook
+from placeaudit.model import Phase
+from placeaudit.record.clock import now_ns
+
+if TYPE_CHECKING:
+    from placeaudit.record.tensorflow.context import TensorflowContext
+    from placeaudit.record.tensorflow.patches import PatchSet
+
+__all__ = ["PhaseSource"]
+
+_CALLBACKS: Final = "keras.src.callbacks.callback_list"
+_OPTIMIZER: Final = "keras.src.optimizers.base_optimizer"
+
+
+class PhaseSource:
+    """Spans and phases of a TensorFlow program."""
+
+    def __init__(self, context: TensorflowContext, patches: PatchSet) -> None:
+        self._context = context
+        self._patches = patches
+        self._hooks: list[ImportHook] = []
+
+    def arm(self) -> None:
+        """Wrap what is there; Keras when it gets imported."""
+        self._patches.wrap(backprop.GradientTape, "gradient", self._backward)
+        self._patches.wrap(polymorphic_function.Function, "__call__", self._function)
+        self._when_imported(_CALLBACKS, self._keras_loops)
+        self._when_imported(_OPTIMIZER, self._keras_optimizer)
+
+    def disarm(self) -> None:
+        """Await no more imports; the patches are undone by their set."""
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks.clear()
+
+    def _when_imported(self, module: str, then: Callable[[Any], None]) -> None:
+        def now() -> None:
+            try:
+                then(sys.modules[module])
+            except Exception as error:  # noqa: BLE001  (an import of the program must not fail)
+                self._context.failed(error)
+
+        if module in sys.modules:
+            now()
+            return
+        hook = ImportHook(module, now)
+        hook.install()
+        self._hooks.append(hook)
+
+    def _spanned(
+        self, original: Callable[..., Any], kind: str, name: Callable[[Any], str], phase: Phase
+    ) -> Callable[..., Any]:
+        """A method whose eager calls are spans of this kind, in this phase."""
+        context = self._context
+
+        @functools.wraps(original)
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if not tf.executing_eagerly():
+                return original(self, *args, **kwargs)
+            state = context.state()
+            before, start = state.phase, now_ns()
+            if phase is not Phase.OTHER:
+                state.phase = int(phase)
+            try:
+                return original(self, *args, **kwargs)
+            finally:
+                state.phase = before
+                context.add_span(kind, name(self), context.owner(self), start)
+
+        return call
+
+    def _backward(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        return self._spanned(original, "backward", lambda _: "GradientTape", Phase.BACKWARD)
+
+    def _function(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        return self._spanned(original, "module", lambda f: str(f._name), Phase.OTHER)
+
+    def _keras_optimizer(self, module: Any) -> None:
+        def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+            return self._spanned(original, "optimizer", lambda o: type(o).__name__, Phase.OPTIMIZER)
+
+        self._patches.wrap(module.BaseOptimizer, "apply", wrap)
+
+    def _keras_loops(self, module: Any) -> None:
+        """``fit`` marks its steps; ``evaluate`` and ``predict`` are a phase of their own."""
+        loops = module.CallbackList
+        self._patches.wrap(loops, "on_train_batch_end", self._step_end)
+        for name in ("test", "predict"):
+            self._patches.wrap(
+                loops, f"on_{name}_begin", lambda f: self._phase_from(f, Phase.EVALUATION)
+            )
+            self._patches.wrap(loops, f"on_{name}_end", lambda f: self._phase_to(f, Phase.OTHER))
+
+    def _step_end(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        context = self._context
+
+        @functools.wraps(original)
+        def on_train_batch_end(self: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return original(self, *args, **kwargs)
+            finally:
+                context.mark_step()
+
+        return on_train_batch_end
+
+    def _phase_from(self, original: Callable[..., Any], phase: Phase) -> Callable[..., Any]:
+        context = self._context
+
+        @functools.wraps(original)
+        def begin(self: Any, *args: Any, **kwargs: Any) -> Any:
+            context.state().phase = int(phase)
+            return original(self, *args, **kwargs)
+
+        return begin
+
+    def _phase_to(self, original: Callable[..., Any], phase: Phase) -> Callable[..., Any]:
+        context = self._context
+
+        @functools.wraps(original)
+        def end(self: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return original(self, *args, **kwargs)
+            finally:
+                context.state().phase = int(phase)
+
+        return end

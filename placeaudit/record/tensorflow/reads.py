@@ -1,0 +1,186 @@
+"""Values that cross between the program and a device: constants made, tensors read or moved.
+
+Python reads a tensor's value through one method (``.numpy()``, ``float()``, ``bool()``, printing)
+and NumPy through the type's buffer (``np.asarray``, ufuncs, Keras' logs).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from tensorflow.python.framework import constant_op, dtypes, ops
+
+from placeaudit.record.clock import now_ns
+from placeaudit.record.tensorflow.context import FIRST_TENSOR
+from placeaudit.record.tensorflow.operations import (
+    Call,
+    Content,
+    OperationRecorder,
+    bytes_of,
+    hash_array,
+)
+
+if TYPE_CHECKING:
+    from placeaudit.record.tensorflow.patches import PatchSet
+
+__all__ = ["add_reads", "hook_buffer"]
+
+#: TensorFlow keeps the tensors it has made of Python numbers in their own type, per device.
+_KEPT: Final = {
+    bool: dtypes.bool, int: dtypes.int32, float: dtypes.float32, complex: dtypes.complex128
+}  # fmt: skip
+
+
+def add_reads(patches: PatchSet, recorder: OperationRecorder) -> None:
+    """Record constants, moves and reads."""
+    patches.wrap(constant_op, "convert_to_eager_tensor", lambda f: _constant(f, recorder))
+    patches.wrap(ops.EagerTensor, "_numpy_internal", lambda f: _numpy(f, recorder))
+    patches.wrap(ops.EagerTensor, "_copy_to_device", lambda f: _move(f, recorder))
+    hook_buffer(patches, recorder)
+
+
+def _constant(original: Callable[..., Any], recorder: OperationRecorder) -> Callable[..., Any]:
+    context = recorder.context
+
+    def convert_to_eager_tensor(value: Any, ctx: Any, dtype: Any = None) -> Any:
+        state = context.state()
+        if state.busy or isinstance(value, ops.EagerTensor):
+            return original(value, ctx, dtype)
+        start = now_ns()
+        state.busy += 1  # however it gets to the device, it is one upload
+        try:
+            result = original(value, ctx, dtype)
+        finally:
+            state.busy -= 1
+        try:
+            kept = _KEPT.get(type(value)) == result.dtype
+            if not kept or not recorder.is_kept(value, result.dtype, recorder.location(result)):
+                call = Call("constant", start, state, sys._getframe(1))
+                _made(recorder, call, value, result)
+        except Exception as error:  # noqa: BLE001  (our failure is not the program's)
+            context.failed(error)
+        return result
+
+    return convert_to_eager_tensor
+
+
+def _made(recorder: OperationRecorder, call: Call, value: Any, result: Any) -> None:
+    device = recorder.location(result)
+    if device.is_host:
+        return
+    found = hash_array(value) if isinstance(value, np.ndarray) else (0, 0)
+    content = Content(bytes_of(result), result.dtype.name, result.shape, *found)
+    host = recorder.context.host
+    recorder.add(call, host, device, content, dst_storage=FIRST_TENSOR + result._id)
+
+
+def _numpy(original: Callable[..., Any], recorder: OperationRecorder) -> Callable[..., Any]:
+    context = recorder.context
+
+    def _numpy_internal(self: Any) -> Any:
+        state = context.state()
+        if state.busy:
+            return original(self)
+        start = now_ns()
+        result = original(self)
+        try:
+            _read(recorder, Call("numpy", start, state, sys._getframe(1)), self, result)
+        except Exception as error:  # noqa: BLE001
+            context.failed(error)
+        return result
+
+    return _numpy_internal
+
+
+def _read(recorder: OperationRecorder, call: Call, tensor: Any, array: Any) -> None:
+    source = recorder.location(tensor)
+    if source.is_host:
+        return
+    found = hash_array(np.asarray(array)) if array is not None else (0, 0)
+    content = Content(bytes_of(tensor), tensor.dtype.name, tensor.shape, *found)
+    host, storage = recorder.context.host, FIRST_TENSOR + tensor._id
+    recorder.add(call, source, host, content, src_storage=storage)
+
+
+def _move(original: Callable[..., Any], recorder: OperationRecorder) -> Callable[..., Any]:
+    context = recorder.context
+
+    def _copy_to_device(self: Any, device_name: str) -> Any:
+        state = context.state()
+        if state.busy:
+            return original(self, device_name)
+        start = now_ns()
+        result = original(self, device_name)
+        try:
+            source, target = recorder.location(self), recorder.location(result)
+            if source.number != target.number:
+                recorder.copy(Call("copy", start, state, sys._getframe(1)), self, source, target)
+        except Exception as error:  # noqa: BLE001
+            context.failed(error)
+        return result
+
+    return _copy_to_device
+
+
+# --- the buffer of the type ---------------------------------------------------------------------
+
+#: ``tp_as_buffer`` in ``PyTypeObject``, in pointers: Include/cpython/object.h, the same from
+#: CPython 3.8 to 3.14.
+_AS_BUFFER: Final = 20
+_GetBuffer = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p, ctypes.c_int)
+
+
+def hook_buffer(patches: PatchSet, recorder: OperationRecorder) -> bool:
+    """See ``np.asarray(tensor)`` and everything that asks NumPy for a tensor's memory.
+
+    Returns:
+        Whether it works here: the slot must hold a function and the hook must be reached.
+    """
+    context = recorder.context
+    slots = ctypes.cast(id(ops.EagerTensor), ctypes.POINTER(ctypes.c_void_p))
+    if sys.implementation.name != "cpython" or not slots[_AS_BUFFER]:
+        return False
+    table = ctypes.cast(slots[_AS_BUFFER], ctypes.POINTER(ctypes.c_void_p))
+    address = table[0]
+    if not address:
+        return False
+    original = _GetBuffer(address)
+
+    def get_buffer(tensor: Any, view: int, flags: int) -> int:
+        start = now_ns()
+        try:
+            status = int(original(tensor, view, flags))
+        except BaseException:  # noqa: BLE001  (NumPy clears whatever it is and asks another way)
+            return -1
+        state = context.state()
+        if status == 0 and not state.busy:
+            state.busy += 1
+            try:
+                array = tensor._numpy_internal()
+            except Exception:  # noqa: BLE001
+                array = None
+            finally:
+                state.busy -= 1
+            try:
+                _read(recorder, Call("numpy", start, state, sys._getframe(1)), tensor, array)
+            except Exception as error:  # noqa: BLE001
+                context.failed(error)
+        return status
+
+    hook = _GetBuffer(get_buffer)
+    table[0] = ctypes.cast(hook, ctypes.c_void_p).value
+    # A C caller may be inside the hook while it is undone: it stays alive with the process.
+    _hooks.append(hook)
+
+    def undo() -> None:
+        table[0] = address
+
+    patches.on_undo(undo)
+    return True
+
+
+_hooks: Final[list[Any]] = []

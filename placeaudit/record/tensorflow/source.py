@@ -1,0 +1,107 @@
+"""Arms and disarms everything that records in a TensorFlow program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.framework import kernels as registry
+from tensorflow.python.framework import ops
+
+from placeaudit.record.sites import Sites
+from placeaudit.record.tensorflow.context import TensorflowContext
+from placeaudit.record.tensorflow.operations import OperationRecorder
+from placeaudit.record.tensorflow.patches import PatchSet
+from placeaudit.record.tensorflow.phases import PhaseSource
+from placeaudit.record.tensorflow.reads import add_reads
+from placeaudit.simulate.tensorflow_gpu import active
+from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
+from placeaudit.simulate.tensorflow_gpu.names import Names
+from placeaudit.store.writer import RecordWriter
+
+__all__ = ["TensorflowSource"]
+
+
+class TensorflowSource:
+    """Recording in TensorFlow: wrapped entry points and spans of one session."""
+
+    def __init__(self, writer: RecordWriter, sites: Sites) -> None:
+        self._writer = writer
+        installation = active()
+        names = installation.names if installation is not None else Names(0)
+        self._context = TensorflowContext(writer, sites, names)
+        self._patches: PatchSet | None = None
+        self._phases: PhaseSource | None = None
+
+    def arm(self) -> None:
+        """Begin to record, where there is a GPU, real or simulated."""
+        if self._patches is not None or not _gpus():
+            return
+        patches = self._patches = PatchSet()
+        recorder = OperationRecorder(self._context, _kernels())
+        native: Any = ops.pywrap_tfe
+        patches.wrap(native, "TFE_Py_FastPathExecute", recorder.wrap_fast)
+        patches.wrap(native, "TFE_Py_Execute", recorder.wrap_slow)
+        patches.wrap(native, "TFE_Py_ExecuteCancelable", recorder.wrap_slow)
+        add_reads(patches, recorder)
+        self._phases = PhaseSource(self._context, patches)
+        self._phases.arm()
+
+    def disarm(self) -> None:
+        """Undo everything."""
+        if self._phases is not None:
+            self._phases.disarm()
+        if self._patches is not None:
+            self._patches.undo()
+
+    def note_if_unused(self) -> None:
+        """At the end: say so where no device was there, so that "nothing" is not "clean"."""
+        if self._patches is None:
+            self._writer.note(
+                "PA903",
+                "no accelerator: TensorFlow sees no GPU, and none is simulated",
+            )
+
+    def before_fork(self) -> None:
+        """The process is about to fork."""
+
+    def after_fork_in_parent(self) -> None:
+        """It has."""
+
+    def after_fork(self) -> None:
+        """In a forked child."""
+        self._context.after_fork()
+
+    def is_loader_worker(self) -> bool:
+        """Whether this process loads data for another: TensorFlow loads in threads."""
+        return False
+
+    def mark_step(self) -> None:
+        """Write the mark of ``placeaudit.step()``."""
+        if self._patches is not None:
+            self._context.mark_step()
+
+    def settle(self) -> None:
+        """Nothing is held back."""
+
+    def contexts(self) -> dict[str, int]:
+        """Not told apart by TensorFlow, which takes every visible GPU."""
+        return {}
+
+    def hardware(self) -> dict[str, object]:
+        """Nothing is asked of the device."""
+        return {}
+
+
+def _gpus() -> list[Any]:
+    installation = active()
+    if installation is not None:
+        return list(range(installation.spec.count))
+    return list(tf.config.list_physical_devices("GPU"))
+
+
+def _kernels() -> KernelTable:
+    installation = active()
+    if installation is not None:
+        return installation.kernels
+    return KernelTable.from_registry(registry.get_all_registered_kernels().kernel)

@@ -1,0 +1,1 @@
+"""Kernel tables, one for each TensorFlow version that can be simulated."""
