@@ -86,6 +86,8 @@ _DATA_FUNCTION: Final = re.compile(
     r"(^|\.)(__getitem__|__getitems__|__iter__|__next__|collate\w*|\w*_collate|collate_fn)$"
 )
 
+_FRAMEWORKS: Final = frozenset({"torch", "tensorflow"})
+
 _STDLIB: Final = "<stdlib>"
 _OURS: Final = "placeaudit"
 
@@ -136,9 +138,10 @@ def locate(frames: Sequence[Frame], *, via_backward: bool, own: Collection[str])
     user = frames[users] if users < len(frames) else None
     library: Frame | None = None
     if acting:
-        # The package the user's line called; its innermost frame keeps one big call's lines apart.
-        package = acting[-1].package
-        library = next(f for f in acting if f.package == package)
+        # Who decided on it: libraries call each other (a pipeline its estimator, a trainer the
+        # loader), and the framework does what the innermost of them says.  The frame itself keeps
+        # one big call's lines apart.
+        library = next((f for f in acting if f.package not in _FRAMEWORKS), acting[0])
     elif user is None and below:
         library = below[0]
     return Place(

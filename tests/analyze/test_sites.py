@@ -56,6 +56,13 @@ def test_lines_of_one_big_library_call_stay_apart() -> None:
     assert place(item, one, fit, USER).library == one
 
 
+def test_where_libraries_call_each_other_the_innermost_is_named() -> None:
+    pipeline = Frame("/site-packages/sklearn/pipeline.py", "Pipeline.fit", 1, package="sklearn")
+    net = Frame("/site-packages/skorch/net.py", "NeuralNet.train_step", 2, package="skorch")
+    scaler = torch_frame("torch/amp/grad_scaler.py", "GradScaler._maybe_opt_step", 350)
+    assert place(scaler, net, CALL, pipeline, USER) == Site(USER, net)
+
+
 def test_own_packages_are_the_users() -> None:
     mine = torch_frame("mytools/loop.py", "run", 4)
     assert place(mine, USER) == Site(USER, mine)
