@@ -113,10 +113,11 @@ class _Batch:
 
 
 def operator_names() -> list[str]:
-    """All of PyTorch's ``op_db``, variants apart."""
+    """All of PyTorch's ``op_db``, variants apart, and what it leaves out."""
+    from sweep_more import more_operators
     from torch.testing._internal.common_methods_invocations import op_db
 
-    return [op.full_name for op in op_db]
+    return [op.full_name for op in (*op_db, *more_operators())]
 
 
 def run_sweep(names: Iterable[str], options: Options) -> Sweep:

@@ -179,7 +179,9 @@ def _conjugate_view(tensor: Tensor) -> Tensor:
 
 def _negative_view(tensor: Tensor) -> Tensor:
     with torch.no_grad():
-        if not tensor.is_floating_point() and not tensor.is_complex():
+        if tensor.layout != torch.strided or not (
+            tensor.is_floating_point() or tensor.is_complex()
+        ):
             return tensor
         return torch._neg_view(torch.neg(tensor)).requires_grad_(tensor.requires_grad)
 
@@ -228,27 +230,28 @@ def cases_of(op: Any, dtype: torch.dtype, pair: tuple[Any, Any], turn: int) -> I
             yield _in_place(in_place, plain, through_view=True)
 
 
+def _paired(name: str, host: list[Any], device: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Each sample with its model for the device, made from it where there is no counterpart."""
+    if name == "to" or len(host) != len(device):
+        return ((sample, _Model(sample)) for sample in host)
+    return zip(host, device, strict=True)
+
+
 def samples_of(op: Any, dtype: torch.dtype, limit: int) -> Iterator[tuple[Any, Any]]:
     """PyTorch's samples for the host, each with what it makes for the device in its place."""
     has_gradient = op.supports_autograd and dtype in op.supported_backward_dtypes("cpu")
     torch.manual_seed(3)
-    made = [op.sample_inputs(d, dtype, requires_grad=has_gradient) for d in (HOST, DEVICE)]
-    if op.name == "to":  # other samples where there is a device
-        return ((sample, _Model(sample)) for sample in itertools.islice(made[0], limit))
-    if op.name == "linalg.lstsq":  # other algorithms by default
-        return itertools.islice(_same_driver(*made), limit)
-    return itertools.islice(zip(*made, strict=True), limit)
-
-
-def _same_driver(host: Any, device: Any) -> Iterator[tuple[Any, Any]]:
-    for pair in zip(host, device, strict=True):
-        for sample in pair:
-            if sample.kwargs.get("driver") is None:
-                sample.kwargs["driver"] = "gels"
+    made = [list(op.sample_inputs(d, dtype, requires_grad=has_gradient)) for d in (HOST, DEVICE)]
+    for pair in itertools.islice(_paired(op.name, *made), limit):
+        if op.name == "linalg.lstsq":  # another algorithm by default
+            for sample in pair:
+                sample.kwargs["driver"] = sample.kwargs.get("driver") or "gels"
         yield pair
 
 
 def _mapped_devices(tree: Any) -> Any:
+    if isinstance(tree, Tensor):
+        return None  # no model: it moves
     if isinstance(tree, (list, tuple)):
         return type(tree)(_mapped_devices(item) for item in tree)
     if isinstance(tree, dict):
@@ -259,10 +262,10 @@ def _mapped_devices(tree: Any) -> Any:
 
 
 class _Model:
-    """A sample for the device made from the host's."""
+    """A sample for the device made from the host's: everything is on the device."""
 
     def __init__(self, sample: Any) -> None:
-        self.input = sample.input.to(DEVICE)
+        self.input = _mapped_devices(sample.input)
         self.args, self.kwargs = _mapped_devices(sample.args), _mapped_devices(sample.kwargs)
 
 
@@ -271,6 +274,7 @@ def error_cases(op: Any) -> Iterator[Case]:
     if op.error_inputs_func is None:
         return
     torch.manual_seed(3)
-    for host, device in zip(op.error_inputs(HOST), op.error_inputs(DEVICE), strict=False):
-        sample = _Sample(host.sample_input, device.sample_input)
+    made = [[error.sample_input for error in op.error_inputs(d)] for d in (HOST, DEVICE)]
+    for pair in _paired(op.name, *made):
+        sample = _Sample(*pair)
         yield "wrong arguments", _forward(op.op, sample)[1]

@@ -6,7 +6,6 @@ Its progress stands in a file before each step, so that whatever ends the proces
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import sys
 import warnings
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 from sweep_cases import Case, cases_of, error_cases, samples_of
 from sweep_compare import DEVICE, HOST, Side, Verdict, compare, observe
+from sweep_more import more_operators
 from torch.testing._internal.common_methods_invocations import op_db
 
 from placeaudit.simulate import simulate
@@ -64,18 +64,13 @@ class Worker:
 
     def run_dtype(self, op: Any, dtype: torch.dtype, rows: dict[str, Any]) -> None:
         """All samples of one dtype."""
-        samples = samples_of(op, dtype, self._options.samples)
-        for turn in itertools.count():
-            try:
-                sample = next(samples)
-            except StopIteration:
-                return
-            except Exception as error:  # noqa: BLE001  # a sample that cannot be made
-                rows["no samples"] = {"counts": {Verdict.DIFFERENT: 1}, "examples": [repr(error)]}
-                return
-            for case in cases_of(op, dtype, sample, turn):
-                self._tell(name=op.full_name, dtype=str(dtype), case=case[0], turn=turn)
-                self._run_case(op, case, rows)
+        try:
+            for turn, sample in enumerate(samples_of(op, dtype, self._options.samples)):
+                for case in cases_of(op, dtype, sample, turn):
+                    self._tell(name=op.full_name, dtype=str(dtype), case=case[0], turn=turn)
+                    self._run_case(op, case, rows)
+        except Exception as error:  # noqa: BLE001  # a sample that cannot be made
+            rows["no samples"] = {"counts": {Verdict.DIFFERENT: 1}, "examples": [repr(error)]}
 
     def run(self, op: Any, done: frozenset[str]) -> None:
         """All dtypes of one operator, those in ``done`` left out."""
@@ -118,7 +113,7 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    operators = {op.full_name: op for op in op_db}
+    operators = {op.full_name: op for op in (*op_db, *more_operators())}
     plan: list[tuple[str, list[str]]] = json.loads(options.plan.read_text(encoding="utf-8"))
     worker = Worker(options)
     with simulate("cuda:2"):

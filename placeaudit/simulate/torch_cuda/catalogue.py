@@ -19,6 +19,7 @@ __all__ = ["Declaration", "read_declarations"]
 _FUNC: Final = re.compile(r"- func: (?P<name>\w+(?:\.\w+)?)\(")
 _FIELD: Final = re.compile(r"  (?P<field>\w+):\s*(?P<value>[^#]*)")
 _DISPATCH: Final = re.compile(r"    (?P<keys>[\w, ]+): ")
+_SPARSE: Final = (("SparseCUDA", "SparseCPU"), ("SparseCsrCUDA", "SparseCsrCPU"))
 
 
 @dataclass(slots=True)
@@ -33,6 +34,10 @@ class Declaration:
     #: Nested tensors: one implementation for host and device, or one for the device alone.
     is_nested_shared: bool = False
     has_nested_cuda: bool = False
+    #: Sparse dispatch keys of the device that it is implemented for, and those of them where the
+    #: implementation is the host's.
+    sparse: tuple[str, ...] = ()
+    shared_sparse: tuple[str, ...] = ()
 
 
 def _yaml_path() -> Path:
@@ -50,6 +55,10 @@ def _read_line(line: str, current: Declaration) -> None:
         if "NestedTensorCUDA" in keys:
             current.has_nested_cuda = True
             current.is_nested_shared = "NestedTensorCPU" in keys
+        for key, host_key in _SPARSE:
+            if key in keys:
+                current.sparse += (key,)
+                current.shared_sparse += (key,) if host_key in keys else ()
         return
     field = _FIELD.match(line)
     if field is None:
@@ -66,7 +75,7 @@ def _read_line(line: str, current: Declaration) -> None:
 
 
 def read_declarations() -> dict[str, Declaration]:
-    """Operators with a CUDA kernel, dense or nested, by ``name`` or ``name.overload``.
+    """Operators with a CUDA kernel, of any layout, by ``name`` or ``name.overload``.
 
     Raises:
         SimulationError: the declarations are missing or hold next to nothing.
@@ -82,7 +91,9 @@ def read_declarations() -> dict[str, Declaration]:
             found.append(Declaration(start["name"]))
         elif found and line.startswith("  "):
             _read_line(line, found[-1])
-    declarations = {item.name: item for item in found if item.has_cuda or item.has_nested_cuda}
+    declarations = {
+        item.name: item for item in found if item.has_cuda or item.has_nested_cuda or item.sparse
+    }
     if "add.out" not in declarations or "mm" not in declarations:
         raise SimulationError("torch's operator declarations are of a layout unknown to us")
     return declarations

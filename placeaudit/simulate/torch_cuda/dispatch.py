@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import torch
 
@@ -19,6 +19,7 @@ from placeaudit.simulate.torch_cuda.builds import (
 from placeaudit.simulate.torch_cuda.catalogue import Declaration, read_declarations
 from placeaudit.simulate.torch_cuda.copies import make_copies
 from placeaudit.simulate.torch_cuda.devices import index_of
+from placeaudit.simulate.torch_cuda.dtypes import refuse_as_device
 from placeaudit.simulate.torch_cuda.foreach import foreach_kernel
 from placeaudit.simulate.torch_cuda.generators import takes_generator
 from placeaudit.simulate.torch_cuda.indexing import make_indexing
@@ -28,10 +29,11 @@ from placeaudit.simulate.torch_cuda.nested import make_nested, nested_kernel
 from placeaudit.simulate.torch_cuda.reads import make_reads
 from placeaudit.simulate.torch_cuda.recurrent import make_recurrent
 from placeaudit.simulate.torch_cuda.retag import ledgers, to_device
+from placeaudit.simulate.torch_cuda.sparse import SPARSE_KEYS, make_sparse, sparse_kernel
 from placeaudit.simulate.torch_cuda.waits import watch_waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from placeaudit.simulate.torch_cuda.native import NativeDevice
 
@@ -45,8 +47,10 @@ _HOST_LOOPS: Final = (
     "kaiser_window.periodic",
     "mode.values",
 )
+#: Operators whose results are quantised tensors, which cannot be aliased.
+_QUANTIZERS: Final = ("quantize_per_", "_make_per_", "_empty_affine_", "_empty_per_channel_")
 _READS: Final = make_reads()
-_MAKERS: Final = make_nested()
+_MAKERS: Final = {**make_nested(), **make_sparse()}
 
 
 def find_operator(name: str, space: str = "aten") -> Any | None:  # torch has no public type for it
@@ -93,6 +97,24 @@ def _allocating(operator: Any) -> Callable[..., torch.Tensor]:
     return kernel
 
 
+def _not_on_device(name: str) -> str:
+    """The dispatcher's own words for an operator that CUDA devices do not have."""
+    return (
+        f"Could not run '{name}' with arguments from the 'CUDA' backend. This could be because the "
+        "operator doesn't exist for this backend, or was omitted during the selective/custom build "
+        "process (if using custom build). If you are a Facebook employee using PyTorch on mobile, "
+        "please visit https://fburl.com/ptmfixes for possible resolutions."
+    )
+
+
+def _refuse_quantized(name: str) -> Callable[..., Any]:
+    def kernel(*args: object, **kwargs: object) -> NoReturn:
+        del args, kwargs
+        raise NotImplementedError(f"aten::{name}: quantised tensors cannot be simulated on CUDA.")
+
+    return kernel
+
+
 def _special_kernels() -> dict[str, Callable[..., Any]]:
     return {
         **make_copies(),
@@ -112,10 +134,32 @@ def _dense_kernel(name: str, operator: Any, declaration: Declaration) -> Callabl
         return view_kernel(operator)
     if name in _MAKERS:
         return _MAKERS[name](operator)
+    if name.startswith(_QUANTIZERS):
+        return _refuse_quantized(name)
     kernel = takes_generator(operator, generic_kernel(operator, declaration))
+    kernel = refuse_as_device(name, kernel)
     kernel = watch_waits(name, kernel)
     steps = _READS.get(name)
     return kernel if steps is None else steps(kernel)
+
+
+def _kernels_of(
+    name: str,
+    operator: Any,
+    declaration: Declaration,
+    *,
+    is_special: bool,
+) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Dispatch keys and kernels of one operator; the dense one left out where it is special."""
+    if declaration.has_cuda and not is_special and _has_kernel(name, "CPU"):
+        yield "CUDA", _dense_kernel(name, operator, declaration)
+    elif name.startswith("_foreach_") and runs_composite(f"aten::{name}"):
+        yield "CUDA", foreach_kernel(operator)
+    if declaration.has_nested_cuda and _has_kernel(name, "NestedTensorCPU"):
+        yield "NestedTensorCUDA", nested_kernel(operator, declaration)
+    for key in declaration.sparse:
+        if _has_kernel(name, SPARSE_KEYS[key]):
+            yield key, sparse_kernel(operator, declaration, key)
 
 
 class Kernels:
@@ -123,6 +167,8 @@ class Kernels:
 
     def __init__(self, native: NativeDevice) -> None:
         self._libraries: list[torch.library.Library] = []
+        #: What a CUDA device implements itself, without namespace.
+        self._on_device: set[str] = set()
         self._by_operator: dict[Any, Callable[..., Any]] = {}
         with warnings.catch_warnings():
             # Replacing a kernel of a CUDA build warns once per operator; it is what we want.
@@ -135,16 +181,14 @@ class Kernels:
         self._libraries.append(aten)
         special = _special_kernels()
         declarations = read_declarations()
+        self._on_device = {name for name, item in declarations.items() if item.has_cuda}
+        self._on_device |= {name.partition("::")[2] for name in real.get("CUDA", ())}
         for name, declaration in declarations.items():
             operator = find_operator(name)
-            if operator is None:
-                continue
-            if declaration.has_cuda and name not in special and _has_kernel(name, "CPU"):
-                aten.impl(name, _dense_kernel(name, operator, declaration), "CUDA")
-            elif name.startswith("_foreach_") and runs_composite(f"aten::{name}"):
-                aten.impl(name, foreach_kernel(operator), "CUDA")
-            if declaration.has_nested_cuda and _has_kernel(name, "NestedTensorCPU"):
-                aten.impl(name, nested_kernel(operator, declaration), "NestedTensorCUDA")
+            if operator is not None:
+                is_special = name in special
+                for key, kernel in _kernels_of(name, operator, declaration, is_special=is_special):
+                    aten.impl(name, kernel, key)
         for name in _HOST_LOOPS:
             operator = find_operator(name)
             if operator is not None:
@@ -188,7 +232,10 @@ class Kernels:
         """Operators of other libraries: their CPU kernel on host aliases."""
         kernel = self._by_operator.get(operator)
         if kernel is None:
-            name = operator._schema.name
+            name = operator.name()
+            space, _, short = name.partition("::")
+            if space == "aten" and short not in self._on_device:
+                raise NotImplementedError(_not_on_device(name))
             if not torch._C._dispatch_has_kernel_for_dispatch_key(name, "CPU"):
                 raise NotImplementedError(no_kernel(name))
             declaration = Declaration(name, is_device_checked=False)

@@ -17,7 +17,8 @@ from placeaudit.simulate.torch_cuda.devices import (
     index_of,
     make_mismatch,
 )
-from placeaudit.simulate.torch_cuda.outputs import out_kernel
+from placeaudit.simulate.torch_cuda.dtypes import run_wider
+from placeaudit.simulate.torch_cuda.outputs import is_alias, out_kernel, overlapping_run
 from placeaudit.simulate.torch_cuda.retag import to_device, to_host, to_plain_host
 
 if TYPE_CHECKING:
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
 
     Kernel = Callable[..., Any]
 
-__all__ = ["generic_kernel", "view_kernel"]
+__all__ = [
+    "generic_kernel",
+    "operands_of",
+    "result_sources",
+    "shared_kernel",
+    "view_kernel",
+]
 
 Tensor = torch.Tensor
 _CPU_KEYS: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
@@ -41,6 +48,22 @@ def view_kernel(operator: Any) -> Kernel:  # torch has no public type for it
 
     def kernel(*args: object, **kwargs: object) -> object:
         return call(_CPU_KEYS, *args, **kwargs)
+
+    return kernel
+
+
+def shared_kernel(operator: Any, key: str) -> Kernel:
+    """The one implementation of every device, registered for ``key``, on device tensors."""
+    call = torch.library.get_kernel(operator, key).call_boxed
+    keys = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, key))
+    types = [str(argument.type) for argument in operator._schema.arguments]
+    numbers = [place for place, kind in enumerate(types) if place and kind == "Tensor"]
+
+    def kernel(*args: object, **kwargs: object) -> object:
+        for place in numbers:  # wrapped numbers arrive as numbers
+            if place < len(args) and not isinstance(args[place], Tensor):
+                args = (*args[:place], torch.tensor(args[place], device=_CPU), *args[place + 1 :])
+        return call(keys, *args, **kwargs)
 
     return kernel
 
@@ -86,7 +109,7 @@ def _wrap(result: object, index: int) -> object:
     return result
 
 
-def _operands(
+def operands_of(
     operator: Any,
     args: tuple[object, ...],
     kwargs: dict[str, object],
@@ -139,7 +162,7 @@ def _sees_lazy_bits(operator: Any) -> bool:
     return bool(has(name, "Conjugate") or has(name, "Negative"))
 
 
-def _result_sources(operator: Any) -> list[int | str | None]:
+def result_sources(operator: Any) -> list[int | str | None]:
     """For each result, the argument it is (in place, ``out=``): position, keyword or None."""
     schema = operator._schema
     sources: list[int | str | None] = []
@@ -156,7 +179,7 @@ def _result_sources(operator: Any) -> list[int | str | None]:
 
 def generic_kernel(operator: Any, declaration: Declaration) -> Kernel:
     """The kernel of one operator overload that CPU implements too."""
-    sources = _result_sources(operator)
+    sources = result_sources(operator)
     fix_numbers = _number_fixer(operator)
     mismatch = make_mismatch(declaration)
     call = operator._op
@@ -197,13 +220,13 @@ class _Runner:
         self._fix_numbers = fix_numbers
         self._mismatch = mismatch
 
-    def __call__(
+    def __call__(  # noqa: C901, PLR0912  # one loop without calls: every operator pays for it
         self,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        given: dict[str, Any] | None = None,
+        given: tuple[tuple[Any, ...], dict[str, Any]] | None = None,
     ) -> tuple[Any, int]:
-        """Run on host views.  ``given`` are the keywords to check devices by, if others."""
+        """Run on host views.  ``given`` is what to check devices by, if it is not all there."""
         index = -1
         has_mix = has_number = False
         host: list[Any] = []
@@ -235,13 +258,18 @@ class _Runner:
             index = values.index
             has_mix = has_mix or values.has_mix
         if has_mix:
-            self._check(args, kwargs if given is None else given)
+            self._check(*(given or (args, kwargs)))
         if has_number and self._fix_numbers is not None:
             self._fix_numbers(host)
-        return self._call(*host, **host_kwargs), index if index >= 0 else current_index()
+        if index < 0:
+            index = current_index()
+        try:
+            return self._call(*host, **host_kwargs), index
+        except RuntimeError as error:
+            return run_wider(self._operator, host, host_kwargs, error), index
 
     def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        operands = _operands(self._operator, args, kwargs)
+        operands = operands_of(self._operator, args, kwargs)
         if len({operand.tensor.device for operand in operands}) > 1:
             self._mismatch(operands)
 
@@ -250,7 +278,10 @@ def _in_place_kernel(run: _Runner, source: int | str) -> Kernel:
     position = source if isinstance(source, int) else 0
 
     def kernel(*args: Any, **kwargs: Any) -> Any:
-        run(args, kwargs)
+        if len(args) > 1 and isinstance(args[1], Tensor) and is_alias(args[0], args[1]):
+            overlapping_run(run, args, kwargs)
+        else:
+            run(args, kwargs)
         return args[position]
 
     return kernel

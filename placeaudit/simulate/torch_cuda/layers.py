@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from placeaudit.simulate.torch_cuda.dtypes import require_convolution
 from placeaudit.simulate.torch_cuda.outputs import assign
 from placeaudit.simulate.torch_cuda.retag import (
     to_device,
@@ -72,6 +73,8 @@ def _convolution_kernel(
     *geometry: Any,
 ) -> Tensor:
     _require_same_type(input, weight, bias)
+    if not (input.is_floating_point() or input.is_complex()):
+        require_convolution(input, weight, geometry)
     result = _convolution(to_host(input), to_host(weight), _maybe_host(bias), *geometry)
     return to_device(result, input.get_device())
 

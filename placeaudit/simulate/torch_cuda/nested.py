@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from placeaudit.simulate.torch_cuda.kernels import shared_kernel
 from placeaudit.simulate.torch_cuda.retag import to_device, to_host
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["make_nested", "nested_kernel"]
 
 Tensor = torch.Tensor
-_KEYS: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.NestedTensorCPU)
+_KEY: Final = "NestedTensorCPU"
 _CPU: Final = torch.device("cpu")
 #: What describes a nested tensor beside its buffer; host tensors on every device.
 _METADATA: Final = (
@@ -37,28 +38,13 @@ _METADATA: Final = (
 _OWN_LOOPS: Final = frozenset({"native_layer_norm"})
 
 
-def _shared_kernel(operator: Any) -> Kernel:
-    """The one implementation of every device, on the device tensor itself."""
-    call = torch.library.get_kernel(operator, "NestedTensorCPU").call_boxed
-    types = [str(argument.type) for argument in operator._schema.arguments]
-    numbers = [place for place, kind in enumerate(types) if place and kind == "Tensor"]
-
-    def kernel(*args: object, **kwargs: object) -> object:
-        for place in numbers:  # wrapped numbers arrive as numbers
-            if place < len(args) and not isinstance(args[place], Tensor):
-                args = (*args[:place], torch.tensor(args[place], device=_CPU), *args[place + 1 :])
-        return call(_KEYS, *args, **kwargs)
-
-    return kernel
-
-
 class _Aliases:
     """Nested tensors and dense ones from one side to the other, their memory shared."""
 
     def __init__(self) -> None:
         aten = torch.ops.aten
-        self._values = _shared_kernel(aten.values.default)
-        self._metadata = [_shared_kernel(getattr(aten, name).default) for name in _METADATA]
+        self._values = shared_kernel(aten.values.default, _KEY)
+        self._metadata = [shared_kernel(getattr(aten, name).default, _KEY) for name in _METADATA]
         self._rebuild = aten._nested_view_from_buffer.default._op
 
     def _with_buffer(self, tensor: Tensor, alias: Callable[[Tensor], Tensor]) -> Any:
@@ -105,7 +91,7 @@ def _host_kernel(operator: Any) -> Kernel:
 def nested_kernel(operator: Any, declaration: Declaration) -> Kernel:
     """The kernel of an operator on nested tensors that CPU implements too."""
     is_shared = declaration.is_nested_shared and declaration.name not in _OWN_LOOPS
-    return _shared_kernel(operator) if is_shared else _host_kernel(operator)
+    return shared_kernel(operator, _KEY) if is_shared else _host_kernel(operator)
 
 
 def make_nested() -> dict[str, Callable[[Any], Kernel]]:

@@ -17,19 +17,27 @@ import torch
 from placeaudit.simulate.torch_cuda.retag import to_device, to_host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["assign", "out_kernel", "resize"]
+    #: Runs an operator; takes arguments, keywords, and both again as they were given, where some of
+    #: them are on the host by now, to check devices by.
+    Run = Callable[..., Any]
+
+__all__ = ["assign", "is_alias", "out_kernel", "overlapping_run", "resize"]
 
 Tensor = torch.Tensor
 _CPU_KEYS: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
 _CPU: Final = torch.device("cpu")
 _set_kernel: Final = torch.library.get_kernel("aten::set_.source_Storage_storage_offset", "CPU")
+#: Whether two tensors are on one storage.
+is_alias: Final[Callable[[Tensor, Tensor], bool]] = getattr(torch._C, "_is_alias_of")  # noqa: B009
 _resize: Final = torch.ops.aten.resize_.default._op
 
 
 def _set(target: Tensor, storage: object, offset: Any, like: Tensor) -> None:
     _set_kernel.call_boxed(_CPU_KEYS, target, storage, offset, like.size(), like.stride())
+    if target.is_conj() != like.is_conj():
+        torch._C._set_conj(target, like.is_conj())
 
 
 def _stand_in(target: Tensor, *, filled: bool) -> Tensor:
@@ -67,7 +75,11 @@ def _follow(target: Tensor, alias: Tensor) -> None:
     """Give ``target`` the geometry, or the memory, that an operator gave to its alias."""
     if alias.numel() and alias.data_ptr() != target.data_ptr():
         assign(target, alias)
-    elif target.size() != alias.size() or target.stride() != alias.stride():
+    elif (
+        target.size() != alias.size()
+        or target.stride() != alias.stride()
+        or target.is_conj() != alias.is_conj()
+    ):
         _set(target, target.untyped_storage(), target.storage_offset(), alias)
 
 
@@ -99,14 +111,45 @@ def resize(
 
 
 def _is_device(value: object) -> bool:
-    return isinstance(value, Tensor) and value.is_cuda
+    return isinstance(value, Tensor) and value.is_cuda and value.layout == torch.strided
 
 
-def out_kernel(run: Callable[..., Any], names: list[str]) -> Callable[..., Any]:
+def _on_one_storage(target: Tensor, tensors: Iterable[Any]) -> dict[int, Tensor]:
+    """Host views, by identity, of the ``tensors`` that share the storage of ``target``.
+
+    Aliases have storages of their own, on which operators that refuse operands that overlap would
+    not see that they do: these views are on one.
+    """
+    found: dict[int, Tensor] = {}
+    storage = target.untyped_storage()
+    host: Tensor | None = None
+    for tensor in tensors:
+        if not _is_device(tensor) or not is_alias(target, tensor):
+            continue
+        if host is None:
+            whole = torch.empty(0, dtype=torch.uint8, device=target.device)
+            size = torch.empty(storage.nbytes(), dtype=torch.uint8, device="meta")
+            _set(whole, storage, 0, size)
+            host = to_host(whole)
+        view = torch.empty(0, dtype=tensor.dtype, device=_CPU)
+        _set(view, host.untyped_storage(), tensor.storage_offset(), tensor)
+        if tensor.is_neg():
+            torch._C._set_neg(view, True)
+        found[id(tensor)] = view
+    return found
+
+
+def overlapping_run(run: Run, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Run an in-place operator whose operands share memory with what it writes."""
+    views = _on_one_storage(args[0], args)
+    run(tuple(views.get(id(item), item) for item in args), kwargs, (args, kwargs))
+
+
+def out_kernel(run: Run, names: list[str]) -> Callable[..., Any]:
     """The kernel of an ``out=`` variant.
 
     Args:
-        run: takes arguments, keywords, and the keywords to check devices by.
+        run: see :data:`Run`.
         names: which keywords are written.
     """
 
@@ -120,16 +163,23 @@ def out_kernel(run: Callable[..., Any], names: list[str]) -> Callable[..., Any]:
                     aliases[name] = to_host(out)
                 else:
                     stands[name] = _stand_in(out, filled=False)
+        given = args, kwargs
+        for name in aliases:
+            out = kwargs[name]
+            if any(isinstance(item, Tensor) and is_alias(out, item) for item in args):
+                views = _on_one_storage(out, (out, *args))
+                aliases[name] = views[id(out)]
+                args = tuple(views.get(id(item), item) for item in args)
         try:
-            run(args, {**kwargs, **aliases, **stands}, kwargs)
+            run(args, {**kwargs, **aliases, **stands}, given)
         except RuntimeError as error:
             if "resiz" not in str(error):
                 raise
-            stands = {n: _stand_in(kwargs[n], filled=False) for n in (*aliases, *stands)}
+            stands = {name: _stand_in(kwargs[name], filled=True) for name in (*aliases, *stands)}
             aliases = {}
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the first attempt has warned already
-                run(args, {**kwargs, **stands}, kwargs)
+                run(given[0], {**kwargs, **stands}, given)
         for name, alias in aliases.items():
             _follow(kwargs[name], alias)
         for name, stand in stands.items():

@@ -7,7 +7,7 @@ they do there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import torch
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["make_reads"]
 
 Tensor = torch.Tensor
+_MOST_CATEGORIES: Final = 1 << 24
 
 
 def _raise(text: str) -> NoReturn:
@@ -104,6 +105,8 @@ def _drawn(kernel: Kernel) -> Kernel:
         replacement: bool = False,
         **options: Any,
     ) -> Tensor:
+        if weights.dim() and weights.size(-1) > _MOST_CATEGORIES:
+            _raise("number of categories cannot exceed 2^24")
         if weights.numel() and (not replacement or num_samples == 1):
             if not ((weights.max() < float("inf")) & (weights.min() >= 0)).item():
                 _raise("probability tensor contains either `inf`, `nan` or element < 0")
