@@ -28,7 +28,7 @@ def test_reads_backend_count_and_model(text: str, expected: SimulationSpec) -> N
         ("cuda:0", "1 to 8"),
         ("cuda:9", "1 to 8"),
         ("tpu:2", "only backend"),
-        ("cuda=a10", "did you mean a100"),
+        ("cuda=a1000", "did you mean a100"),
         ("cuda=abacus", "known:"),
     ],
 )

@@ -29,6 +29,8 @@ class Declaration:
     name: str
     is_structured: bool = False
     has_cuda: bool = False
+    #: Whether it writes into ``out=`` arguments, whatever they are called.
+    is_out: bool = False
     #: False where the declaration says ``device_check: NoCheck``.
     is_device_checked: bool = True
     #: Nested tensors: one implementation for host and device, or one for the device alone.
@@ -88,7 +90,8 @@ def read_declarations() -> dict[str, Declaration]:
     for line in lines:
         start = _FUNC.match(line)
         if start:
-            found.append(Declaration(start["name"]))
+            keywords = line.partition("->")[0].partition("*, ")[2]
+            found.append(Declaration(start["name"], is_out="!)" in keywords))
         elif found and line.startswith("  "):
             _read_line(line, found[-1])
     declarations = {

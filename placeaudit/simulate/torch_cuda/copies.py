@@ -33,7 +33,11 @@ def _host(tensor: Tensor) -> Tensor:
 def _through_temporary(target: Tensor, source: Tensor, *, non_blocking: bool) -> None:
     """``copy_requires_temporaries``: convert and pack on one side, then copy plain bytes."""
     converts_first = converts_at_source(to_device=target.is_cuda, non_blocking=non_blocking)
-    expanded = source.expand_as(target)
+    try:
+        expanded = source.expand_as(target)
+    except RuntimeError:
+        _copy(_host(target), _host(source), non_blocking)  # refuses the sizes in its own words
+        raise
     if converts_first:
         packed = expanded.to(target.dtype).contiguous()
         landing = target if target.is_contiguous() else _like(target, target.dtype)

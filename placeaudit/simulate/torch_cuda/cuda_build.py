@@ -33,6 +33,8 @@ class CudaBuild:
     archs: tuple[str, ...] = _ARCHS
     #: What follows the name of a CUDA error.
     error_suffix: str = _ASYNCHRONOUS + "\n" + _NO_ASSERTIONS
+    #: The same for errors that kernels make.
+    kernel_error_suffix: str = _ASYNCHRONOUS + "\n" + _NO_ASSERTIONS
     #: How the advice of an out-of-memory error sets the allocator, and where it is documented.
     allocator_variable: str = "PYTORCH_CUDA_ALLOC_CONF"
     allocator_anchor: str = "optimizing-memory-usage-with-pytorch-cuda-alloc-conf"
@@ -63,7 +65,8 @@ _BUILDS: Final = {
 }
 #: The newest known stands for what is newer.
 _NEWEST: Final = CudaBuild(
-    error_suffix="\nFor more detailed error information, run with CUDA_LOG_FILE=stderr\n"
+    error_suffix="\nFor more detailed error information, run with CUDA_LOG_FILE=stderr\n",
+    kernel_error_suffix=_ASYNCHRONOUS + "\n",
 )
 
 

@@ -120,7 +120,7 @@ def make_mismatch(declaration: Declaration) -> Callable[[list[Operand]], None]:
     if declaration.is_device_checked:
         # torchgen's names: structured kernels end with the overload, the others begin with it
         # (NativeSignature and wrapper_kernel_sig in torchgen/dest/register_dispatch_key.py).
-        function = f"{base}_out" if overload.endswith("out") else base
+        function = f"{base}_out" if declaration.is_out else base
         if declaration.is_structured:
             return _checked(f"wrapper_CUDA_{function}" + (f"_{overload}" if overload else ""))
         return _checked(f"wrapper_CUDA_{overload}_{function}")

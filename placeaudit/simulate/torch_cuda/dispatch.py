@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import torch
 
+from placeaudit.simulate.torch_cuda.asserts import asserting
 from placeaudit.simulate.torch_cuda.builds import (
     composite_kernel,
     no_kernel,
@@ -138,7 +139,7 @@ def _dense_kernel(name: str, operator: Any, declaration: Declaration) -> Callabl
         return _refuse_quantized(name)
     kernel = takes_generator(operator, generic_kernel(operator, declaration))
     kernel = refuse_as_device(name, kernel)
-    kernel = watch_waits(name, kernel)
+    kernel = watch_waits(name, asserting(name, kernel))
     steps = _READS.get(name)
     return kernel if steps is None else steps(kernel)
 
@@ -195,7 +196,7 @@ class Kernels:
                 aten.impl(name, generic_kernel(operator, Declaration(name)), "CUDA")
         for name, kernel in special.items():
             if find_operator(name) is not None:
-                aten.impl(name, kernel, "CUDA")
+                aten.impl(name, asserting(name, kernel), "CUDA")
         for name, kernel in (make_composites() | make_recurrent()).items():
             for key in ("AutogradCUDA", "CUDA"):
                 aten.impl(name, kernel, key)

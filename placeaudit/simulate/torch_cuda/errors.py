@@ -8,9 +8,10 @@ import torch
 
 from placeaudit.simulate.torch_cuda.cuda_build import cuda_build
 
-__all__ = ["Unsimulated", "error_name", "invalid_device", "refuse"]
+__all__ = ["Unsimulated", "device_assert", "error_name", "invalid_device", "refuse"]
 
 _INVALID_DEVICE: Final = 101
+_DEVICE_ASSERT: Final = 710
 
 #: ``cudaGetErrorString`` of the codes a program may meet (``cudaError_t``).
 _NAMES: Final = {
@@ -24,7 +25,7 @@ _NAMES: Final = {
     _INVALID_DEVICE: "invalid device ordinal",
     217: "peer access is not supported between these two devices",
     700: "an illegal memory access was encountered",
-    710: "device-side assert triggered",
+    _DEVICE_ASSERT: "device-side assert triggered",
 }
 
 
@@ -46,11 +47,27 @@ def error_name(code: int) -> str:
     return _NAMES.get(int(code), "unrecognized error code")
 
 
+def _accelerator_error(code: int, help_text: str, suffix: str) -> torch.AcceleratorError:
+    """``c10_cuda_check_implementation``: the error, what helps, and how to find out more."""
+    error = torch.AcceleratorError(f"CUDA error: {error_name(code)}\n{help_text}{suffix}")
+    error.error_code = code  # type: ignore[attr-defined]
+    return error
+
+
 def invalid_device() -> torch.AcceleratorError:
     """What CUDA says of a device that is not there."""
-    error = torch.AcceleratorError(
-        f"CUDA error: {error_name(_INVALID_DEVICE)}\n"
-        f"GPU device may be out of range, do you have enough GPUs?{cuda_build().error_suffix}"
+    return _accelerator_error(
+        _INVALID_DEVICE,
+        "GPU device may be out of range, do you have enough GPUs?",
+        cuda_build().error_suffix,
     )
-    error.error_code = _INVALID_DEVICE  # type: ignore[attr-defined]
-    return error
+
+
+def device_assert() -> torch.AcceleratorError:
+    """What CUDA says where a kernel's assertion failed."""
+    return _accelerator_error(
+        _DEVICE_ASSERT,
+        "Search for `cudaErrorAssert' in https://docs.nvidia.com/cuda/cuda-runtime-api/"
+        "group__CUDART__TYPES.html for more information.",
+        cuda_build().kernel_error_suffix,
+    )

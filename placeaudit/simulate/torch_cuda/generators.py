@@ -19,12 +19,10 @@ import torch
 from placeaudit.errors import SimulationError
 from placeaudit.simulate.torch_cuda.machine import (
     CALL_RAX,
-    JUMP_RAX,
     RAX,
-    RCX,
-    RDI,
     RET,
     RSI,
+    failing,
     find_address,
     kept_for_ever,
     load,
@@ -41,7 +39,6 @@ __all__ = ["default_generators", "getting_generator", "takes_generator"]
 
 _NEW_CPU: Final = "_ZN2at6detail18createCPUGeneratorEm"
 _CURRENT: Final = "_ZN2at11accelerator14getDeviceIndexEv"
-_CHECK_FAIL: Final = "_ZN3c106detail14torchCheckFailEPKcS2_jS2_"
 #: c10::detail's default_rng_seed_val (c10/core/GeneratorImpl.h).
 _DEFAULT_SEED: Final = 67280421310721
 
@@ -78,22 +75,7 @@ def getting_generator(count: ctypes.c_uint64) -> bytes:
     A new host generator that names the device; the current one for index -1.  An index out of
     range raises as ``createCUDAGenerator`` does: by a jump, so that no frame is in the way.
     """
-    texts = [
-        b"createCUDAGenerator\0",
-        b"CUDAGeneratorImpl.cpp\0",
-        b"The device_index is invalid.\0",
-    ]
-    buffers = [ctypes.create_string_buffer(text, len(text)) for text in texts]
-    kept_for_ever.extend(buffers)
-    function, file, message = (ctypes.addressof(buffer) for buffer in buffers)
-    fail = (
-        load(RDI, function)
-        + load(RSI, file)
-        + b"\xba\x00\x00\x00\x00"  # mov edx, 0
-        + load(RCX, message)
-        + load(RAX, find_address(open_library("libc10.so"), _CHECK_FAIL))
-        + JUMP_RAX
-    )
+    fail = failing("createCUDAGenerator", "CUDAGeneratorImpl.cpp", "The device_index is invalid.")
     cpu = open_library("libtorch_cpu.so")
     ask = load(RAX, find_address(cpu, _CURRENT)) + CALL_RAX + b"\x44\x0f\xbe\xe0"  # movsx r12d, al
     offset = struct.pack("<I", _device_word() * 8)

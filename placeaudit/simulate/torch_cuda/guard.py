@@ -23,8 +23,10 @@ from placeaudit.simulate.torch_cuda.machine import (
     JUMP_RAX,
     RAX,
     RCX,
+    RDX,
     RET,
     NativeCode,
+    failing,
     find_address,
     kept_for_ever,
     load,
@@ -82,10 +84,21 @@ def _device_in_rax(current: int) -> bytes:
     )
 
 
-def _new_stream(current: int, counter: ctypes.c_uint64) -> bytes:
-    """``Stream getNewStream(Device, int)``: a ``c10::Stream`` is its device and its number."""
+def _new_stream(current: int, counter: ctypes.c_uint64, count: ctypes.c_uint64) -> bytes:
+    """``Stream getNewStream(Device, int)``: a ``c10::Stream`` is its device and its number.
+
+    A device that is not there is refused as ``check_gpu`` of CUDAStream.cpp does, but for the
+    numbers in its text.
+    """
+    fail = failing("getStreamFromPool", "CUDAStream.cpp", "Device index value is out of range")
     return (
         _device_in_rax(current)
+        + b"\x0f\xb6\xcc"  # movzx ecx, ah
+        + load(RDX, ctypes.addressof(count))
+        + b"\x3b\x0a"  # cmp ecx, [rdx]
+        + b"\x7c"
+        + bytes([len(fail)])  # jl over
+        + fail
         + load(RCX, ctypes.addressof(counter))
         + b"\xba\x01\x00\x00\x00"  # mov edx, 1
         + b"\xf0\x48\x0f\xc1\x11"  # lock xadd [rcx], rdx
@@ -145,7 +158,7 @@ def _elapsed() -> bytes:
     )
 
 
-def _answers() -> tuple[NativeCode, dict[str, int]]:
+def _answers(count: ctypes.c_uint64) -> tuple[NativeCode, dict[str, int]]:
     current = find_address(open_library("libtorch_cpu.so"), _CURRENT)
     process = ctypes.CDLL(None)
     malloc, free, clock = (
@@ -153,7 +166,7 @@ def _answers() -> tuple[NativeCode, dict[str, int]]:
     )
     code = NativeCode()
     nothing, yes = code.returning(0), code.returning(1)
-    new_stream = code.add(_new_stream(current, _next_stream))
+    new_stream = code.add(_new_stream(current, _next_stream, count))
     answers = {
         "getDefaultStream": code.add(_default_stream(current)),
         "getStreamFromGlobalPool": new_stream,
@@ -175,10 +188,10 @@ def _answers() -> tuple[NativeCode, dict[str, int]]:
     return code, answers
 
 
-def _make_guard(original: int) -> int:
+def _make_guard(original: int, count: ctypes.c_uint64) -> int:
     """An object like ``original``, whose class has no state, with our answers in its table."""
     slots = guard_slots(Path(torch.__file__).parent / "include")
-    code, answers = _answers()
+    code, answers = _answers(count)
     table = (ctypes.c_uint64 * (len(slots) + 2 + _PREFIX))()  # a virtual destructor takes two
     ctypes.memmove(table, memory[original >> 3] - _PREFIX * 8, ctypes.sizeof(table))
     for name, function in answers.items():
@@ -189,8 +202,8 @@ def _make_guard(original: int) -> int:
     return ctypes.addressof(guard)
 
 
-def install_guard() -> Callable[[], None]:
-    """Make the guard the one of CUDA devices; returns the undo.
+def install_guard(count: ctypes.c_uint64) -> Callable[[], None]:
+    """Make the guard the one of CUDA devices, of which there are ``count``; returns the undo.
 
     Raises:
         SimulationError: this torch does not take it.
@@ -208,5 +221,5 @@ def install_guard() -> Callable[[], None]:
     if fake in {before, registry[_LAZY_TYPE]}:
         restore()
         raise SimulationError("torch did not accept a simulated device guard")
-    registry[_CUDA_TYPE] = _make_guard(fake)
+    registry[_CUDA_TYPE] = _make_guard(fake, count)
     return restore

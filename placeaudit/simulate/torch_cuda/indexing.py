@@ -69,11 +69,15 @@ def _check_mask(indexed: Tensor, mask: Tensor, first: int) -> None:
 
 
 def _index_kernel(indexed: Tensor, indices: Sequence[Tensor | None]) -> Tensor:
-    if not indexed.is_cuda:
-        message = (
-            "indices should be either on cpu or on the same device as the indexed tensor (cpu)"
-        )
-        raise RuntimeError(message)
+    device = indexed.device
+    for index in indices:
+        if index is not None and not index.is_cpu and index.device != device:
+            # ``check_indices_on_cpu_or_selfdevice`` in TensorAdvancedIndexing.cpp
+            message = (
+                "indices should be either on cpu or on the same device as the indexed tensor "
+                f"({device})"
+            )
+            raise RuntimeError(message)
     host = _expanded(indexed, indices)
     return to_device(_index(to_host(indexed), host), indexed.get_device())
 
@@ -96,44 +100,52 @@ def _index_put_kernel(
     if not isinstance(values, Tensor):
         values = torch.scalar_tensor(values, dtype=target.dtype, device="cpu")
     if not target.is_cuda:
-        values = _value_for_host(target, indices, values)
-        _index_put(target, indices, values, accumulate, unsafe)
-        return target
+        return _put_on_host(target, indices, values, accumulate, unsafe)
     if _fills_mask(indices, values, accumulate=accumulate):
         host: list[Tensor | None] = [i if i is None else to_host(i) for i in indices]
     else:
+        values = _value_for(target, values, sorts=accumulate)
         host = _expanded(target, indices, sorts=accumulate)
-        if values.device != target.device and values.dim() == 0:
-            values = values.to(target.device)
-    _require_same_device(target, values)
     if values.is_cuda:
         values = to_host(values)
     _index_put(to_host(target), host, values, accumulate, unsafe)
     return target
 
 
-def _require_same_device(target: Tensor, values: Tensor) -> None:
-    if values.device != target.device and values.numel() != 1:
-        message = (
-            "Expected all tensors to be on the same device, but got values is on "
-            f"{values.device}, different from other tensors on {target.device} "
-            "(when checking argument in method wrapper_CUDA___index_put_impl_)"
-        )
-        raise RuntimeError(message)
+def _value_for(target: Tensor, values: Tensor, *, sorts: bool) -> Tensor:
+    """One number crosses; everything else has to be there (``_index_put_impl_``).
 
-
-def _value_for_host(target: Tensor, indices: Sequence[Tensor | None], values: Tensor) -> Tensor:
-    """What a tensor on the host takes from a device: no indices, and one number, downloaded."""
-    if any(index is not None and index.is_cuda for index in indices):
-        message = (
-            f"indices should be either on {target.device} or on the same device as the indexed "
-            f"tensor ({target.device})"
-        )
-        raise RuntimeError(message)
+    Raises:
+        RuntimeError: in the words of the sorting kernel, or of ``TensorIterator``.
+    """
+    if values.device == target.device:
+        return values
     if values.dim() == 0:
         return values.to(target.device)
-    _require_same_device(target, values)
-    return values
+    if sorts and target.is_cuda:
+        message = f"expected device {target.device} but got device {values.device} for value tensor"
+        raise RuntimeError(message)
+    devices = (target.device, values.device)
+    first, second = devices if target.is_cuda else devices[::-1]
+    message = (
+        "Expected all tensors to be on the same device, but found at least two devices, "
+        f"{first} and {second}!"
+    )
+    raise RuntimeError(message)
+
+
+def _put_on_host(
+    target: Tensor,
+    indices: Sequence[Tensor | None],
+    values: Tensor,
+    accumulate: bool,
+    unsafe: bool,
+) -> Tensor:
+    """A tensor on the host takes indices and one number from a device: they are downloaded."""
+    values = _value_for(target, values, sorts=False)
+    host = [i if i is None or i.is_cpu else i.to(target.device) for i in indices]
+    _index_put(target, host, values, accumulate, unsafe)
+    return target
 
 
 def make_indexing() -> dict[str, Callable[..., Any]]:

@@ -26,6 +26,7 @@ __all__ = [
     "RET",
     "RSI",
     "NativeCode",
+    "failing",
     "find_address",
     "find_function",
     "kept_for_ever",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 _PROT_READ_EXEC: Final = 5
+_CHECK_FAIL: Final = "_ZN3c106detail14torchCheckFailEPKcS2_jS2_"
 
 #: ``movabs`` into a register: what :func:`load` begins with.
 RAX, RCX, RDX, RSI, RDI = b"\x48\xb8", b"\x48\xb9", b"\x48\xba", b"\x48\xbe", b"\x48\xbf"
@@ -85,6 +87,26 @@ def find_function(library: ctypes.CDLL, symbol: str) -> Any:  # a ctypes functio
 def find_address(library: ctypes.CDLL, symbol: str) -> int:
     """Where an exported function is."""
     return ctypes.cast(find_function(library, symbol), ctypes.c_void_p).value or 0
+
+
+def failing(function: str, file: str, message: str) -> bytes:
+    """Native code that raises RuntimeError, as ``TORCH_CHECK`` would.
+
+    It jumps, with the stack as its caller left it, so that no frame without unwinding information
+    is in the way.
+    """
+    texts = [text.encode() + b"\0" for text in (function, file, message)]
+    buffers = [ctypes.create_string_buffer(text, len(text)) for text in texts]
+    kept_for_ever.extend(buffers)
+    first, second, third = (ctypes.addressof(buffer) for buffer in buffers)
+    return (
+        load(RDI, first)
+        + load(RSI, second)
+        + b"\xba\x00\x00\x00\x00"  # mov edx, 0: the line
+        + load(RCX, third)
+        + load(RAX, find_address(open_library("libc10.so"), _CHECK_FAIL))
+        + JUMP_RAX
+    )
 
 
 class NativeCode:

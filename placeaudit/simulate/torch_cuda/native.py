@@ -89,7 +89,7 @@ class NativeDevice:
         try:
             self.pinned_allocator = self._make_pinned_allocator()
             self._allocator_word = self._find_allocator_word()
-            self._undo.append(install_guard())
+            self._undo.append(install_guard(self._count))
             self._install_hooks()
         except BaseException:
             self.remove()

@@ -1,63 +1,39 @@
-"""The functions of a CUDA build's ``torch._C`` that ``torch.cuda`` is written on."""
+"""The functions of a CUDA build's ``torch._C`` that ``torch.cuda`` is written on: the devices."""
 
 from __future__ import annotations
 
 import os
-from types import SimpleNamespace
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from placeaudit.simulate.torch_cuda.cuda_build import cuda_build
 from placeaudit.simulate.torch_cuda.devices import check_index, current_index
 from placeaudit.simulate.torch_cuda.generators import default_generators
+from placeaudit.simulate.torch_cuda.libraries import add_libraries
+from placeaudit.simulate.torch_cuda.memory import add_memory
+from placeaudit.simulate.torch_cuda.properties import DeviceProperties
 
 if TYPE_CHECKING:
-    from placeaudit.simulate.hardware import DeviceModel
     from placeaudit.simulate.spec import SimulationSpec
     from placeaudit.simulate.torch_cuda.ledger import Ledger
     from placeaudit.simulate.torch_cuda.patches import Patches
 
-__all__ = ["DeviceProperties", "add_runtime"]
+__all__ = ["add_runtime"]
 
-#: What a current CUDA build of this generation reports; programs compare it, nothing loads it.
-_CUDA_VERSION: Final = "12.8"
-_CUDNN_VERSION: Final = 91002
-
-
-class DeviceProperties:
-    """Stands for ``torch._C._CudaDeviceProperties``."""
-
-    def __init__(self, model: DeviceModel) -> None:
-        self.name = model.product
-        self.major, self.minor = model.capability
-        self.total_memory = model.memory_bytes
-        self.multi_processor_count = model.multiprocessors
-        self.max_threads_per_multi_processor = 2048
-        self.max_threads_per_block = 1024
-        self.warp_size = 32
-        self.regs_per_multiprocessor = 65536
-        self.shared_memory_per_block = 49152
-        self.is_integrated = 0
-        self.is_multi_gpu_board = 0
-        self.gcnArchName = ""
-        self.L2_cache_size = 50 << 20
-        self.uuid = "00000000-0000-0000-0000-000000000000"
-
-    def __repr__(self) -> str:
-        return (
-            f"_CudaDeviceProperties(name='{self.name}', major={self.major}, minor={self.minor}, "
-            f"total_memory={self.total_memory >> 20}MB, "
-            f"multi_processor_count={self.multi_processor_count})"
-        )
+_set_index: Final = torch._C._accelerator_setDeviceIndex
 
 
 class _Runtime:
     """State behind the functions: how many devices, of what kind."""
 
-    def __init__(self, spec: SimulationSpec, ledger: Ledger) -> None:
+    def __init__(self, spec: SimulationSpec) -> None:
         self._spec = spec
-        self._ledger = ledger
         self._process: int | None = None
+        self._properties = [
+            DeviceProperties(spec.device, index) for index in range(self._spec.count)
+        ]
 
     def initialize(self) -> None:
         """``_cuda_init``: what only exists once CUDA is up."""
@@ -73,7 +49,7 @@ class _Runtime:
         """Make a device current in this thread."""
         check_index(index)
         if index >= 0:
-            torch._C._accelerator_setDeviceIndex(index)
+            _set_index(index)
 
     def exchange(self, index: int) -> int:
         """Make a device current, return the one before; a negative index changes nothing."""
@@ -85,29 +61,37 @@ class _Runtime:
 
     def properties(self, index: int) -> DeviceProperties:
         """Properties of one device."""
-        del index
-        return DeviceProperties(self._spec.device)
+        check_index(index)
+        return self._properties[index]
 
-    def memory_info(self, index: int) -> tuple[int, int]:
-        """Free and total bytes."""
-        return self._ledger.free_and_total(index)
+    def can_access_peer(self, index: int, peer: int) -> bool:
+        """Whether one device reaches the other's memory; its own it does not count as a peer's."""
+        check_index(max(index, peer))
+        return index != peer
 
-    def accelerator_functions(self) -> dict[str, object]:
-        """Names in ``torch._C`` that ask C++ for the device's allocator elsewhere."""
-        ledger = self._ledger
-        return {
-            "_accelerator_isAllocatorInitialized": lambda: True,
-            "_accelerator_emptyCache": ledger.release_unused,
-            "_accelerator_emptyHostCache": _nothing,
-            "_accelerator_getDeviceStats": ledger.stats,
-            "_accelerator_resetPeakStats": ledger.reset_peak,
-            "_accelerator_resetAccumulatedStats": ledger.reset_accumulated,
-            "_accelerator_getMemoryInfo": self.memory_info,
-        }
+    def has_context(self, index: int) -> bool:
+        """Whether the device is in use by this process."""
+        if not 0 <= index < self._spec.count:
+            message = (
+                f"hasPrimaryContext expects a valid device index, but got device_index={index}"
+            )
+            raise RuntimeError(message)
+        return True
+
+    def architectures(self) -> str:
+        """What the kernels of the build were compiled for, the simulated device among it."""
+        archs = list(cuda_build().archs)
+        major, minor = self._spec.device.capability
+        if all(not arch.startswith(f"sm_{major}") for arch in archs):
+            archs.insert(0, f"sm_{major}{minor}")
+        return " ".join(archs)
+
+    def sleep(self, cycles: int) -> None:
+        """The work of a device that only spins: the time it would take."""
+        time.sleep(cycles / self._spec.device.clock_hz)
 
     def functions(self) -> dict[str, object]:
         """Names in ``torch._C``."""
-        ledger = self._ledger
         return {
             "_has_cuda": True,
             "_cuda_init": self.initialize,
@@ -117,26 +101,16 @@ class _Runtime:
             "_cuda_setDevice": self.set_device,
             "_cuda_exchangeDevice": self.exchange,
             "_cuda_maybeExchangeDevice": self.exchange,
-            "_cuda_getArchFlags": lambda: "sm_70 sm_75 sm_80 sm_86 sm_89 sm_90 sm_100 sm_120",
-            "_cuda_canDeviceAccessPeer": lambda a, b: a != b,
+            "_cuda_hasPrimaryContext": self.has_context,
+            "_cuda_getArchFlags": self.architectures,
+            "_cuda_canDeviceAccessPeer": self.can_access_peer,
             "_cuda_synchronize": _nothing,
             "_cuda_ipc_collect": _nothing,
-            "_cuda_emptyCache": ledger.release_unused,
-            "_cuda_memoryStats": ledger.stats,
-            "_cuda_resetPeakMemoryStats": ledger.reset_peak,
-            "_cuda_resetAccumulatedMemoryStats": ledger.reset_accumulated,
-            "_cuda_setMemoryFraction": ledger.set_fraction,
-            "_cuda_getMemoryFraction": ledger.fraction,
-            "_cuda_memorySnapshot": lambda _pool: {"segments": [], "device_traces": []},
-            "_cuda_record_memory_history": _nothing,
-            "_cuda_record_memory_history_legacy": _nothing,
-            "_cuda_getCurrentBlasHandle": lambda: 0,
-            "_cuda_get_cudnn_benchmark_limit": lambda: 10,
-            "_cuda_set_cudnn_benchmark_limit": _nothing,
-            "_has_cudnn": True,
-            "_cuda_getAllocatorBackend": lambda: "native",
-            "_cuda_cudaCachingAllocator_enable": _nothing,
-            "_cuda_sleep": _nothing,
+            "_cuda_sleep": self.sleep,
+            # C++ knows eight devices, whatever is simulated.
+            "_accelerator_setDeviceIndex": self.set_device,
+            "_accelerator_exchangeDevice": self.exchange,
+            "_accelerator_maybeExchangeDevice": self.exchange,
         }
 
 
@@ -144,33 +118,13 @@ def _nothing(*args: object, **kwargs: object) -> None:
     del args, kwargs
 
 
-def _make_nvtx() -> SimpleNamespace:
-    """``torch._C._nvtx``: ranges that nobody reads."""
-    return SimpleNamespace(
-        rangePushA=lambda _message: 0,
-        rangePop=lambda: 0,
-        markA=_nothing,
-        rangeStartA=lambda _message: 0,
-        rangeEnd=_nothing,
-    )
-
-
 def add_runtime(patches: Patches, spec: SimulationSpec, ledger: Ledger) -> None:
     """Supply the functions, and the values torch took from a CUDA build when imported."""
-    runtime = _Runtime(spec, ledger)
+    runtime = _Runtime(spec)
     patches.set_all(torch._C, runtime.functions())
-    patches.set_all(torch._C, runtime.accelerator_functions())
-    cuda = torch.cuda
-    cudart = SimpleNamespace(
-        cudaMemGetInfo=runtime.memory_info,
-        cudaProfilerStart=_nothing,
-        cudaProfilerStop=_nothing,
-        cudaError=SimpleNamespace(success=0),
-    )
     patches.set_all(
-        cuda,
+        torch.cuda,
         {
-            "_cudart": cudart,
             "_is_in_bad_fork": runtime.is_in_bad_fork,
             "_exchange_device": runtime.exchange,
             "_maybe_exchange_device": runtime.exchange,
@@ -179,9 +133,4 @@ def add_runtime(patches: Patches, spec: SimulationSpec, ledger: Ledger) -> None:
             "is_current_stream_capturing": lambda: False,
         },
     )
-    patches.set(torch.cuda.nvtx, "_nvtx", _make_nvtx())
-    patches.set(torch.version, "cuda", _CUDA_VERSION)
-    patches.set(torch.backends.cudnn, "version", lambda: _CUDNN_VERSION)
-    # torch warns of a build without cuDNN where a module asks; the answer stays the same.
-    patches.set(torch.backends.cudnn, "is_acceptable", lambda _tensor: False)
-    patches.set(torch.accelerator, "synchronize", _nothing)
+    add_libraries(patches, spec.device, add_memory(patches, ledger, spec.count))

@@ -209,7 +209,7 @@ class TestMixedDevices:
         host[torch.tensor([0, 1])] = number
         assert host.tolist() == [3, 3, 0]
         assert host.fill_(number).tolist() == [3, 3, 3]
-        with pytest.raises(RuntimeError, match="got values is on cuda:0"):
+        with pytest.raises(RuntimeError, match="two devices, cuda:0 and cpu!"):
             host[torch.tensor([0, 1])] = torch.ones(2, device="cuda")
 
     def test_a_host_scalar_may_join(self) -> None:

@@ -31,7 +31,7 @@ def test_devices_are_counted_and_named() -> None:
     assert torch.cuda.get_device_name(1) == "NVIDIA H100 80GB HBM3"
     properties = torch.cuda.get_device_properties(0)
     assert (properties.major, properties.minor) == torch.cuda.get_device_capability() == (9, 0)
-    assert properties.total_memory == 80 << 30
+    assert properties.total_memory == 81089 << 20
     assert torch.accelerator.current_accelerator() == torch.device("cuda")
     assert torch.cuda.is_bf16_supported()
 
@@ -48,7 +48,7 @@ def test_memory_is_counted_until_the_storage_dies() -> None:
     assert torch.cuda.memory_allocated(1) == before
     assert torch.cuda.max_memory_allocated(1) - before == 4096
     free, total = torch.cuda.mem_get_info(1)
-    assert 0 < free <= total == 80 << 30
+    assert 0 < free <= total == 81089 << 20
 
 
 def test_a_full_device_says_so() -> None:
