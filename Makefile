@@ -16,7 +16,7 @@ BIN := .venv/bin
 PURELIB := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-torch test-libraries test-gpu lint format bench bench-analysis clean FORCE
+.PHONY: demo test test-torch test-libraries test-gpu lint format bench bench-analysis bench-memory clean FORCE
 .DELETE_ON_ERROR:
 
 demo: .venv/.test
@@ -66,6 +66,10 @@ bench: .venv/.test
 
 bench-analysis: .venv/.test
 	$(BIN)/python tests/benchmarks/analysis.py
+
+# Memory and disk that recording takes over long runs, written to reports/memory.md.
+bench-memory: .venv/.test
+	$(BIN)/python tests/benchmarks/memory.py
 
 # Precision and recall of every rule on tests/corpus/, written to reports/corpus.md.
 score: .venv/.test

@@ -28,7 +28,7 @@ MAX_STACKS: Final = 50_000
 MAX_FRAMES: Final = 100_000
 #: Frames in the chains that are recognised at once.  Above, they are forgotten and told anew: code
 #: that a program generates in every step makes ever new chains of the same lines.
-MAX_CHAINED: Final = 100_000
+MAX_CHAINED: Final = 30_000
 #: A source file above this many bytes is not copied into the record.
 MAX_SOURCE_BYTES: Final = 1 << 20
 

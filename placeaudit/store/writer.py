@@ -261,6 +261,10 @@ class RecordWriter:
         else:
             self._wake.set()
 
+    def wake(self) -> None:
+        """Flush soon, in the background."""
+        self._wake.set()
+
     def flush(self) -> None:
         """Write every pending row.  Any thread may call it; never raises for a full disk."""
         for prepare in self.before_flush:

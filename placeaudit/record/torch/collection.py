@@ -30,7 +30,7 @@ from placeaudit.record.clock import now_ns
 from placeaudit.record.torch.calls import Patch
 from placeaudit.record.torch.optree import Chunk
 
-__all__ = ["Collection", "address_of", "is_user_profiling"]
+__all__ = ["Collection", "address_of", "give_back_memory", "is_user_profiling"]
 
 _CPU: Final = {ProfilerActivity.CPU}
 #: Operators and nodes of backward, no ranges of the program's own (``record_function``, which every
@@ -178,6 +178,16 @@ def _end_config_thread() -> None:
     instance = library._ZN9libkineto12ConfigLoader8instanceEv
     instance.restype = ctypes.c_void_p
     library._ZN9libkineto12ConfigLoader10stopThreadEv(ctypes.c_void_p(instance()))
+
+
+def give_back_memory() -> None:
+    """Hand freed heap memory back to the system, where its allocator does not by itself.
+
+    A collected tree is some hundred thousand small blocks: glibc keeps all of them for later.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _set_log_level(level: int) -> int | None:

@@ -43,16 +43,16 @@ class TreeReader:
         self._storages = context.writer.rows("storages")
         self._devices: dict[torch.device, int] = {}
         self._threads: dict[int, int] = {}
-        #: Rows written so far, and events of the latest chunk's tree.
+        #: Rows written so far, and events of the largest tree.
         self.rows = 0
-        self.events = 0
+        self.most_events = 0
 
     def convert(self, chunk: Chunk) -> None:
         """Write the rows of ``chunk``."""
         if not chunk.follows:
             self.finish()
         walk = Walk(chunk)
-        self.events = walk.events
+        self.most_events = max(self.most_events, walk.events)
         timeline = walk.timeline()
         ended = self._play(timeline)
         self._write(walk.operations, ended)

@@ -21,28 +21,43 @@ import torch
 
 from placeaudit.record.clock import now_ns
 from placeaudit.record.torch.calls import Patch
-from placeaudit.record.torch.collection import Collection, address_of, is_user_profiling
+from placeaudit.record.torch.collection import (
+    Collection,
+    address_of,
+    give_back_memory,
+    is_user_profiling,
+)
 from placeaudit.record.torch.context import TorchContext
 from placeaudit.record.torch.identities import TreeReader
+from placeaudit.record.torch.interception import accelerator
 from placeaudit.record.torch.optree import Chunk, WindowCopy
 from placeaudit.record.window import StepWindow
 
 __all__ = ["OperationWindow"]
 
 #: The first operations, where no step ends: no longer than this, nor more copies than that.
-OPENING_NS: Final = 500_000_000
-OPENING_COPIES: Final = 2_048
+OPENING_NS: Final = 250_000_000
+OPENING_COPIES: Final = 512
 #: The first operations wait so long for a step that makes them needless.
 OPENING_KEPT_NS: Final = 3_000_000_000
-#: A part of the window (one step) ends at the next copy after so long: it holds about 2.5 kB for
-#: each event.
+#: A part of the window (one step) ends at the next copy after so long.
 LONGEST_NS: Final = 10_000_000_000
-#: Events of one step above which the window does not go on to a further one.
-MOST_EVENTS: Final = 100_000
+#: Events of one step above which the window does not go on to a further one, nor begins where more
+#: are expected.  While a step is collected and converted each takes about 3 kB: this is 45 MB.
+MOST_EVENTS: Final = 15_000
+#: The same where the user has chosen the steps: 600 MB.
+MOST_CHOSEN_EVENTS: Final = 200_000
+#: Events for each node of the autograd graph that a step makes, backward and optimizer included:
+#: what a step to come is judged by.  A simulated device's kernels are operations themselves.
+EVENTS_A_NODE: Final = 12
+SIMULATED_EVENTS_A_NODE: Final = 30
 #: Rows of ``operations`` from one process.
 MOST_ROWS: Final = 2_000_000
 #: Trees that wait to be converted; the next one is converted at once, by the program's thread.
-MOST_WAITING: Final = 8
+MOST_WAITING: Final = 1
+#: A tree with more roots than the limit's such part is converted at once.
+_SHARE: Final = 10
+_TOO_MANY: Final = "a step has too many operations for the operation window"
 
 
 class OperationWindow:
@@ -72,6 +87,12 @@ class OperationWindow:
         self._resume = False
         #: A copy has crossed between devices.
         self._seen = False
+        self._most = MOST_CHOSEN_EVENTS if steps.chosen else MOST_EVENTS
+        #: Nodes of the autograd graph made so far: by the last boundary, by the collection's start.
+        self._nodes = _nodes_made()
+        self._nodes_at_start = 0
+        #: Memory of a tree is free that the heap still holds.
+        self._trim = False
 
     def arm(self) -> None:
         """Be ready; where the first step belongs to the window, begin."""
@@ -147,10 +168,14 @@ class OperationWindow:
             if not _outside():
                 return
             long = now_ns() - chunk.start_ns
-            if self._opening and (long > OPENING_NS or self._copies > OPENING_COPIES):
-                self._stop()
+            many = self._events(_nodes_made() - self._nodes_at_start) > self._most
+            if self._opening:
+                if many or long > OPENING_NS or self._copies > OPENING_COPIES:
+                    self._stop()
             elif long > LONGEST_NS:
                 self._finish(f"a step took longer than {LONGEST_NS // 1_000_000_000} s")
+            elif many:
+                self._finish(_TOO_MANY)
         except Exception as error:  # noqa: BLE001
             self._give_up(error)
 
@@ -185,6 +210,7 @@ class OperationWindow:
         if owner != self._by or not _outside():
             return
         self._ended += 1
+        nodes, self._nodes = _nodes_made() - self._nodes, _nodes_made()
         running = self._collection.chunk is not None
         if running:
             # What came before the first boundary waits: it counts only if no window follows.
@@ -195,20 +221,35 @@ class OperationWindow:
             self._opening = False
             self._taken = int(self._steps.first == 0)
         if self._ended in self._steps:
-            if self._ended > self._steps.first and self._too_large():
-                self._finish("a step has too many operations")
+            if self._too_large(nodes):
+                self._finish(_TOO_MANY)
                 return
             self._start(follows=running and self._ended > self._steps.first)
         elif self._steps.last is not None and self._ended >= self._steps.last:
             self._finish("")
 
-    def _too_large(self) -> bool:
-        return self._reader.events > MOST_EVENTS or self._reader.rows > MOST_ROWS
+    def _too_large(self, nodes: int) -> bool:
+        """Whether a step like the one that made so many nodes is too much to hold."""
+        return (
+            self._events(nodes) > self._most
+            or self._reader.most_events > self._most
+            or self._reader.rows > MOST_ROWS
+        )
+
+    @staticmethod
+    def _events(nodes: int) -> int:
+        return nodes * (SIMULATED_EVENTS_A_NODE if accelerator()[1] else EVENTS_A_NODE)
 
     def _finish(self, cut: str) -> None:
         self._stop()
         self._done = True
         self._cut = cut
+        if cut:
+            covered = f"{self._taken} steps" if self._taken else "the first operations"
+            more = (
+                "" if self._steps.chosen else "; --steps A:B asks for more, and takes more memory"
+            )
+            self._note(f"{cut}: what operations take and make is known for {covered} only{more}")
 
     # --- the profiler --------------------------------------------------------------------------
 
@@ -221,6 +262,7 @@ class OperationWindow:
             if self._user or is_user_profiling():
                 self._wait_for_the_user()
                 return
+            self._nodes_at_start = _nodes_made()
             self._collection.start(follows=follows)
 
     def _stop(self, label: str = "") -> None:
@@ -236,30 +278,42 @@ class OperationWindow:
             chunk.opening = self._opening and self._steps.first > 0
             while not self._opening and self._waiting and self._waiting[0].opening:
                 self._waiting.popleft()
+                self._trim = True
             self._waiting.append(chunk)
+            if len(chunk.result.experimental_event_tree()) * _SHARE > self._most:
+                self.convert()  # this one's memory before the next one's
+            else:
+                self._context.writer.wake()
 
     def convert(self) -> None:
         """Turn finished trees into rows."""
         with self._converting:
-            while True:
-                try:
-                    if self._early(self._waiting[0]):
-                        return
-                    chunk = self._waiting.popleft()
-                except IndexError:  # none, or the first operations were dropped just now
-                    return
-                try:
-                    self._reader.convert(chunk)
-                    self._seconds += (chunk.end_ns - chunk.start_ns) / 1e9
-                    context = self._context
-                    context.writer.rows("windows").append(
-                        (
-                            chunk.start_ns, chunk.end_ns, context.string(chunk.label),
-                            chunk.follows, chunk.thread, chunk.others,
-                        )
-                    )  # fmt: skip
-                except Exception as error:  # noqa: BLE001
-                    self._give_up(error)
+            while self._convert_next():
+                self._trim = True
+            if self._trim and self._collection.chunk is None:
+                self._trim = False
+                give_back_memory()
+
+    def _convert_next(self) -> bool:
+        try:
+            if self._early(self._waiting[0]):
+                return False
+            chunk = self._waiting.popleft()
+        except IndexError:  # none, or the first operations were dropped just now
+            return False
+        try:
+            self._reader.convert(chunk)
+            self._seconds += (chunk.end_ns - chunk.start_ns) / 1e9
+            context = self._context
+            context.writer.rows("windows").append(
+                (
+                    chunk.start_ns, chunk.end_ns, context.string(chunk.label),
+                    chunk.follows, chunk.thread, chunk.others,
+                )
+            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001
+            self._give_up(error)
+        return True
 
     def _early(self, chunk: Chunk) -> bool:
         """Whether the first operations may still be made needless by a window of steps."""
@@ -329,6 +383,11 @@ class OperationWindow:
         self._context.writer.note(
             "PA903", f"the operation window failed and was given up: {error!r}"
         )
+
+
+def _nodes_made() -> int:
+    """Nodes of the autograd graph that this thread has made so far."""
+    return int(torch._C._autograd._get_sequence_nr())
 
 
 def _outside() -> bool:

@@ -16,6 +16,7 @@ import pytest
 
 from placeaudit.errors import UsageError
 from placeaudit.record.session import Session
+from placeaudit.record.torch import operations
 from placeaudit.record.window import DEFAULT, StepWindow, parse_steps
 from placeaudit.store.writer import create_run
 from tests.record.conftest import Recorded, read
@@ -224,6 +225,44 @@ def test_without_steps_the_first_operations_are_shown(windowed: Callable[..., Re
     # The first copy itself began before the window.
     assert names(done).count("copy_") == 5
     assert done.process.meta["operations"]["covered"] == "first operations"
+
+
+def test_steps_of_too_many_operations_are_not_collected(
+    windowed: Callable[..., Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "MOST_EVENTS", 200)
+
+    def turn(_: int) -> None:
+        x = torch.ones(8, requires_grad=True).to("cuda")
+        for _ in range(10):
+            x = x * 2
+
+    cut = windowed(marked(6, turn))
+    facts = cut.process.meta["operations"]
+    assert facts["covered"] == "first operations"
+    assert facts["cut"] == "a step has too many operations for the operation window"
+    (note,) = cut.process.tables["notes"].to_pylist()
+    assert note["rule"] == "PA903"
+    assert "known for the first operations only; --steps A:B asks for more" in note["text"]
+
+    chosen = windowed(marked(6, turn), "2:5")
+    assert chosen.process.meta["operations"]["covered"] == "3 steps"
+    assert chosen.process.tables["notes"].num_rows == 0
+
+
+def test_a_step_that_grows_is_the_last_one(
+    windowed: Callable[..., Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "MOST_EVENTS", 2_000)
+
+    def turn(number: int) -> None:
+        x = torch.ones(8).to("cuda")
+        for _ in range(2_000 if number == 2 else 1):  # no graph to judge it by
+            x = x * 2
+
+    done = windowed(marked(6, turn))
+    assert done.process.meta["operations"]["covered"] == "1 steps"
+    assert "known for 1 steps only" in done.process.tables["notes"].to_pylist()[0]["text"]
 
 
 def test_a_program_without_copies_is_left_alone(windowed: Callable[..., Recorded]) -> None:
