@@ -74,9 +74,20 @@ class ParsedFile:
         return min(around, key=_extent, default=None)
 
     def quote(self, node: ast.AST) -> str:
-        """The node's own text on one line, shortened for a message."""
-        text = " ".join((ast.get_source_segment(self.text, node) or "").split())
+        """The node's own text on one line, shortened for a message; of a block its head."""
+        match node:
+            case ast.If(test=head) | ast.While(test=head):
+                text = self._segment(head)
+            case ast.For(target=target, iter=head) | ast.AsyncFor(target=target, iter=head):
+                text = f"for {self._segment(target)} in {self._segment(head)}"
+            case ast.With(items=items) | ast.AsyncWith(items=items):
+                text = "with " + ", ".join(self._segment(item.context_expr) for item in items)
+            case _:
+                text = self._segment(node)
         return text if len(text) <= _QUOTE else f"{text[: _QUOTE - 1]}…"
+
+    def _segment(self, node: ast.AST) -> str:
+        return " ".join((ast.get_source_segment(self.text, node) or "").split())
 
     # --- around a node -------------------------------------------------------------------------
 

@@ -139,6 +139,10 @@ class _Walk:
         match parent:
             case ast.Call(func=func) if func is not node:
                 return self._argument(parent, node, depth)
+            case ast.Call() if isinstance(self._file.parents.get(parent), ast.Expr):
+                # `loss.backward()` of what was computed with the value; other objects do as much.
+                backward = isinstance(node, ast.Attribute) and node.attr == "backward"
+                return self._use(UseKind.FRAMEWORK, parent) if backward else _UNKNOWN
             case ast.keyword():
                 call = self._file.parents[parent]
                 return (

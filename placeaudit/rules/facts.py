@@ -113,7 +113,7 @@ class Recurrence:
         """For a message: "in every step", "in 3 of 40 steps", "7 times"."""
         times = "once" if self.count == 1 else f"{self.count} times"
         if self.in_evaluation:
-            return f"in every turn of an evaluation loop ({times})"
+            return f"in every turn of an evaluation or rollout loop ({times})"
         if self.steps == 0:
             return times
         if self.touched >= self.steps - 1:

@@ -133,3 +133,23 @@ def test_a_keyword_among_many_is_kept_by_what_keeps() -> None:
         metrics.update(loss=loss.item())
     """
     assert use(text).kind is UseKind.ACCUMULATED
+
+
+def test_what_is_computed_with_a_value_and_goes_backward_is_the_framework_s() -> None:
+    text = """
+        for x in data:
+            for _ in range(2):
+                cost = (alpha * f(x)).mean()
+                cost.backward()
+                alpha = loss.item()
+    """
+    assert use(text) == Use(UseKind.FRAMEWORK, "cost.backward()")
+
+
+def test_a_method_of_what_was_computed_with_a_value_is_not_nothing() -> None:
+    text = """
+        for x in data:
+            shown = figure(x) + loss.item()
+            shown.draw()
+    """
+    assert use(text).kind is UseKind.UNKNOWN

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from placeaudit.analyze.callsite import CallSite
+from placeaudit.analyze.callsite import CONSTANT_FACTORIES, CallSite
 from placeaudit.model import Certainty, Evidence, Finding, Severity
 from placeaudit.rules.base import by_library, finding, library_name, recurs
 from placeaudit.rules.facts import Facts, Group
@@ -19,6 +19,8 @@ __all__ = ["HostIndex", "host_indices"]
 
 #: Element types of what PyTorch takes as an index; a mask becomes int64 before it crosses.
 _INDEX_TYPES: Final = frozenset({"int64", "int32", "int16", "int8", "uint8", "bool"})
+#: Functions of torch that make an index on the host where no device is named.
+_HOST_FACTORIES: Final = CONSTANT_FACTORIES | {"arange", "randperm", "randint", "linspace"}
 _INDEXING_CALLS: Final = frozenset({"index_put", "index_put_", "__getitem__", "__setitem__"})
 
 
@@ -163,8 +165,12 @@ def _fix(call: CallSite | None, device: str) -> str:
     if call is None or not isinstance(node, ast.Subscript):
         return f"keep the index on {device}: make it there, or upload it once before the loop"
     subject = call.file.quote(node.value)
+    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     index = next((n for n in ast.walk(node.slice) if isinstance(n, ast.List)), None)
     if index is not None:
+        if index in parts and (sliced := _slice_of_one(index)):
+            written = ", ".join(sliced if part is index else ast.unparse(part) for part in parts)
+            return f"a list is uploaded each time; a slice is not: `{subject}[{written}]`"
         return (
             "a list becomes a tensor and is uploaded each time: make it one once, before the loop, "
             f"`torch.tensor({call.file.quote(index)}, device={subject}.device)`"
@@ -175,10 +181,37 @@ def _fix(call: CallSite | None, device: str) -> str:
             f'`self.register_buffer("{buffer}", …, persistent=False)`: it then moves with '
             "the module once"
         )
-    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-    named = [call.file.quote(part) for part in parts if not _plain(part)]
-    which = " and ".join(f"`{name}`" for name in named)
+    parts = [part for part in parts if not _plain(part)]
+    # Only what is made on the host here is known to be there.
+    made = [part for part in parts if _host_made(call, part)]
+    which = " and ".join(f"`{call.file.quote(part)}`" for part in made or parts)
+    if len(parts) > 1 and not made:
+        which = f"whichever of {which} is on the host"
+    factory = " (`device=`)" if made else ""
     return (
-        f"make {which} on {device}, where `{subject}` is (factories take `device=`); if it comes "
-        "from the host once, upload it before the loop"
+        f"make {which} on {device}, where `{subject}` is{factory}; what has to come from the host "
+        "needs one upload for all lines that index with it"
     )
+
+
+def _slice_of_one(index: ast.List) -> str:
+    """The slice that takes what a list of one number takes: ``-1:`` for ``[-1]``; "" for others."""
+    if len(index.elts) != 1:
+        return ""
+    try:
+        number = ast.literal_eval(index.elts[0])
+    except ValueError:
+        return ""
+    if not isinstance(number, int) or isinstance(number, bool):
+        return ""
+    return "-1:" if number == -1 else f"{number}:{number + 1}"
+
+
+def _host_made(call: CallSite, part: ast.expr) -> bool:
+    """Whether an index is made on the host where it stands: ``range(n)``, ``torch.arange(n)``."""
+    if not isinstance(part, ast.Call):
+        return False
+    name = call.file.dotted(part.func)
+    top, _, last = name.partition(".")
+    host = name == "range" or (top == "torch" and last in _HOST_FACTORIES) or top == "numpy"
+    return host and not any(keyword.arg in {"device", None} for keyword in part.keywords)

@@ -46,6 +46,9 @@ _SHOWS: Final = frozenset({UseKind.PRINTED, UseKind.ASSERTED, UseKind.BRANCH})
 #: Uses that the syntax shows completely: nothing else can need the value.
 _SHOWN: Final = frozenset({UseKind.ACCUMULATED, UseKind.PRINTED, UseKind.ASSERTED})
 
+#: Functions that take a value from the tensor they are given.
+_TAKE: Final = frozenset({"float", "int", "bool", "complex", "str", "repr", "format", "print"})
+
 
 class ScalarRead:
     """A device value read by the host in every step.
@@ -233,21 +236,22 @@ def _library_fix(library: str) -> str:
     return f"nothing to change in this line; {library} makes this read on your behalf"
 
 
-def _read_tensor(call: CallSite | None) -> str:
-    """The tensor that is read, as source text: ``loss`` for ``loss.item()`` and ``float(loss)``."""
-    if call is None:
-        return "value"
-    node = call.node
-    if isinstance(node, ast.Call):
-        if isinstance(node.func, ast.Attribute):
-            return call.file.quote(node.func.value)
-        if len(node.args) == 1 and isinstance(node.args[0], ast.Name | ast.Attribute):
-            return call.file.quote(node.args[0])
-    return "value"
+def _detached(call: CallSite | None) -> str:
+    """The tensor that is read, off the graph: `` `loss.detach()` `` for ``float(loss)``."""
+    node = call.node if call is not None else None
+    text = ""
+    if call is not None and isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _MOVES | {"item", "tolist"}:
+            text = call.file.quote(node.func.value)
+        elif len(node.args) == 1 and call.file.dotted(node.func) in _TAKE:
+            text = call.file.quote(node.args[0])
+    if not text:
+        return "the tensor, detached,"
+    return f"`{text}`" if text.endswith(".detach()") else f"`{text}.detach()`"
 
 
 def _fix(call: CallSite | None, use: Use) -> str:  # noqa: PLR0911 (a table)
-    tensor = _read_tensor(call)
+    tensor = _detached(call)
     match use.kind:
         case UseKind.ACCUMULATED:
             statement = call.file.statement(call.node) if call else None
@@ -255,20 +259,20 @@ def _fix(call: CallSite | None, use: Use) -> str:  # noqa: PLR0911 (a table)
                 total = call.file.quote(statement.target)
                 added = call.file.quote(statement.value)
                 read = call.file.quote(call.node)
-                if read in added:
-                    kept = added.replace(read, f"{tensor}.detach()")
+                if read in added and tensor.startswith("`"):
+                    kept = added.replace(read, tensor.strip("`"))
                     return (
                         f"keep the total on the device, `{total} += {kept}`, and read it once "
                         "after the loop"
                     )
             return (
-                f"keep `{tensor}.detach()` and read all of them once after the loop, e.g. "
+                f"keep {tensor} and read all of them once after the loop, e.g. "
                 "`torch.stack(values).tolist()`"
             )
         case UseKind.PRINTED:
             return "print every N steps only: `if step % 100 == 0:`"
         case UseKind.FRAMEWORK:
-            return f"pass the tensor `{tensor}` itself: the framework takes it"
+            return f"pass {tensor} instead of the number: the framework takes tensors"
         case UseKind.ASSERTED:
             return "check every N steps only, or use `torch._assert_async(condition)`"
         case UseKind.BRANCH:
@@ -277,7 +281,7 @@ def _fix(call: CallSite | None, use: Use) -> str:  # noqa: PLR0911 (a table)
                 "steps only"
             )
         case UseKind.RETURNED:
-            return f"return `{tensor}.detach()` and let the caller read it when it needs the number"
+            return f"return {tensor} and let the caller read it when it needs the number"
         case UseKind.DISCARDED:
             return "remove the read: nothing uses its value"
         case UseKind.NEEDED:
