@@ -17,6 +17,7 @@ from placeaudit.errors import SimulationError
 from placeaudit.simulate.spec import MAX_DEVICES
 from placeaudit.simulate.torch_cuda import retag
 from placeaudit.simulate.torch_cuda.builds import check_version
+from placeaudit.simulate.torch_cuda.collectives import add_collectives
 from placeaudit.simulate.torch_cuda.comm import add_comm
 from placeaudit.simulate.torch_cuda.devices import limits
 from placeaudit.simulate.torch_cuda.dispatch import Kernels
@@ -27,12 +28,14 @@ from placeaudit.simulate.torch_cuda.native import (
     keep_freed_memory,
     settle_before_exit,
 )
+from placeaudit.simulate.torch_cuda.nccl import add_nccl
 from placeaudit.simulate.torch_cuda.patches import Patches, forget_initialization
 from placeaudit.simulate.torch_cuda.profiling import add_profiling
 from placeaudit.simulate.torch_cuda.runtime import add_runtime
 from placeaudit.simulate.torch_cuda.selftest import run_selftest
 from placeaudit.simulate.torch_cuda.storages import add_storages
 from placeaudit.simulate.torch_cuda.streams import add_streams
+from placeaudit.simulate.torch_cuda.syncnorm import add_syncnorm
 from placeaudit.simulate.torch_cuda.tensor_types import add_tensor_types
 from placeaudit.simulate.torch_cuda.waits import add_sync_debug
 
@@ -76,6 +79,7 @@ class Installation:
         add_sync_debug(patches)
         add_storages(patches)
         add_comm(patches)
+        add_nccl(patches)
         add_profiling(patches)
         add_tensor_types(patches)
         # Compiled code would bypass the kernels: everything runs eagerly.
@@ -88,6 +92,8 @@ class Installation:
             follow_forks()
             settle_before_exit()
             _process.kernels = Kernels(_process.native)
+        add_collectives(patches)
+        add_syncnorm(patches)
         retag.ledgers.append(self._ledger)
         patches.on_undo(lambda: retag.ledgers.remove(self._ledger))
 
