@@ -202,7 +202,7 @@ class AssertNoStrayCopies(ContextDecorator):
         return super().__call__(function)
 
     def __enter__(self) -> None:
-        self._blocks.append(Block())
+        self._blocks.append(Block(closely=True))
 
     def __exit__(
         self,

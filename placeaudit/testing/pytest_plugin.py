@@ -123,7 +123,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     from placeaudit.testing.suite import Audited, limits_of
 
     limits = limits_of(item)
-    audited = Audited(item, suite)
+    audited = Audited(item, suite, closely=limits is not None)
     try:
         result = yield
     except BaseException:

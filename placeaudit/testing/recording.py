@@ -11,6 +11,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from placeaudit.record.session import Session, current
+from placeaudit.record.window import DEFAULT, StepWindow
 from placeaudit.store.reader import ProcessRecord, RunRecord, read_run
 from placeaudit.store.writer import create_run
 
@@ -32,7 +33,9 @@ class _Lease:
         self._session: Session | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
-    def begin(self, run: Path | None, argv: Sequence[str]) -> tuple[Session, bool]:
+    def begin(
+        self, run: Path | None, argv: Sequence[str], window: StepWindow
+    ) -> tuple[Session, bool]:
         """The session that records the block, and whether it is this lease's."""
         with self._lock:
             running = current()
@@ -44,7 +47,7 @@ class _Lease:
                     self._folder = tempfile.TemporaryDirectory(prefix="placeaudit-")
                     run = Path(self._folder.name) / "run"
                 create_run(run, argv=argv, simulated=_simulated())
-                self._session = running = Session.start(run)
+                self._session = running = Session.start(run, steps=window)
             self._users += 1
             return running, True
 
@@ -63,6 +66,8 @@ class _Lease:
 
 
 _LEASE: Final = _Lease()
+#: From the block's first operation on: the fate of its first copy may be all that there is to see.
+_AT_ONCE: Final = StepWindow(0, 5)
 
 
 class Block:
@@ -74,10 +79,19 @@ class Block:
     Args:
         run: Keep the record there, where it is made for this block.
         argv: What the record says that it is of.
+        closely: Collect operations from the start, not from the first copy on: where a block is
+            held against limits, not only looked at.
     """
 
-    def __init__(self, run: Path | None = None, argv: Sequence[str] | None = None) -> None:
-        self._session, self._leased = _LEASE.begin(run, sys.argv if argv is None else argv)
+    def __init__(
+        self,
+        run: Path | None = None,
+        argv: Sequence[str] | None = None,
+        *,
+        closely: bool = False,
+    ) -> None:
+        window = _AT_ONCE if closely else DEFAULT
+        self._session, self._leased = _LEASE.begin(run, sys.argv if argv is None else argv, window)
         self._start_ns = perf_counter_ns()
 
     def end(self) -> RunRecord:

@@ -181,13 +181,13 @@ class Suite:
 class Audited:
     """One test being audited."""
 
-    def __init__(self, item: pytest.Item, suite: Suite | None) -> None:
+    def __init__(self, item: pytest.Item, suite: Suite | None, *, closely: bool) -> None:
         self._item = item
         self._settings = settings_of(item.config)
         self._kept = suite.record_path() if suite is not None else None
         self._audit: Audit | None = None
         self._findings: tuple[Finding, ...] = ()
-        self._block = Block(self._kept, argv=[item.nodeid])
+        self._block = Block(self._kept, argv=[item.nodeid], closely=closely)
 
     def discard(self) -> None:
         """The test failed of itself: what it copied until then proves nothing."""

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+import numpy as np
 import torch
 
 import placeaudit
@@ -112,6 +114,59 @@ def test_a_short_function_without_steps() -> None:
             norm()
     with placeaudit.assert_no_stray_copies():
         assert (device + 1).numel() == 4
+
+
+BATCH = torch.randn(64, 64)
+
+
+def unused(weight: torch.Tensor) -> torch.Tensor:
+    batch = BATCH.cuda()  # noqa: F841 - that is the point
+    return weight.sum()
+
+
+def oversized(weight: torch.Tensor) -> torch.Tensor:
+    return weight.cpu()[0] + 1
+
+
+def rows(weight: torch.Tensor) -> None:
+    host = torch.empty_like(weight, device="cpu").copy_(weight)
+    for row in host:
+        assert row.tolist()
+
+
+def refilled(weight: torch.Tensor) -> torch.Tensor:
+    return torch.empty_like(weight).copy_(BATCH).sum()
+
+
+READS: dict[str, Callable[[torch.Tensor], object]] = {
+    "tolist": lambda weight: weight.cpu().tolist(),
+    "numpy": lambda weight: weight.cpu().numpy().sum(),
+    "asarray": lambda weight: np.asarray(weight.cpu()),
+    "compare": lambda weight: (weight.cpu() == 1).all().item(),
+    "equal": lambda weight: torch.equal(weight.cpu(), BATCH),
+    "iterate": lambda weight: [float(row.sum()) for row in weight.cpu()],
+    "format": lambda weight: f"{weight.cpu()}",
+    "pickle": lambda weight: pickle.dumps(weight.cpu()),
+    "save": lambda weight: torch.save(weight.cpu(), io.BytesIO()),
+    "buffer": lambda weight: weight.cpu().numpy().tobytes(),
+    "rows": rows,
+    "refilled": refilled,
+}
+
+
+@pytest.mark.parametrize(("function", "rule"), [(unused, "PA104"), (oversized, "PA105")])
+def test_one_copy_without_steps(function: Any, rule: str) -> None:
+    weight = torch.ones(64, 64, device="cuda")
+    with pytest.raises(StrayCopyError) as caught, placeaudit.assert_no_stray_copies():
+        function(weight)
+    assert [finding.rule for finding in caught.value.findings] == [rule]
+
+
+@pytest.mark.parametrize("name", READS)
+def test_what_is_read_is_used(name: str) -> None:
+    weight = torch.ones(64, 64, device="cuda")
+    with placeaudit.assert_no_stray_copies(allow=["PA2", "PA105"]):
+        READS[name](weight)
 
 
 def test_limits_count_needed_transfers_too() -> None:

@@ -149,7 +149,7 @@ def test_workers_results_merge(project: Any) -> None:
         return lines[begin + 1 : end]
 
     assert summary(spread) == summary(alone)
-    assert len(summary(alone)) == 1 + 2 * 5
+    assert len(summary(alone)) == 1 + 2 * 7
 
     def report(name: str) -> set[tuple[str, ...]]:
         document = json.loads((project.path / name).read_text())
