@@ -16,7 +16,7 @@ BIN := .venv/bin
 PURELIB := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-torch test-libraries test-gpu lint format bench bench-analysis bench-memory clean FORCE
+.PHONY: demo test test-torch test-libraries test-gpu lint format bench bench-analysis bench-memory sweep clean FORCE
 .DELETE_ON_ERROR:
 
 demo: .venv/.test
@@ -70,6 +70,11 @@ bench-analysis: .venv/.test
 # Memory and disk that recording takes over long runs, written to reports/memory.md.
 bench-memory: .venv/.test
 	$(BIN)/python tests/benchmarks/memory.py
+
+# PyTorch's own samples of every operator on simulated CUDA, written to reports/operators.md.
+# SWEEP_ARGS="--samples 3" is a quick one.
+sweep: .venv/.test
+	$(BIN)/python tests/sweeps/operators.py $(SWEEP_ARGS)
 
 # Precision and recall of every rule on tests/corpus/, written to reports/corpus.md.
 score: .venv/.test

@@ -131,7 +131,8 @@ class Side:
 
 
 HOST = "cpu"
-DEVICE = "cuda:0"
+#: Not the current one: results must follow their operands.
+DEVICE = "cuda:1"
 
 
 def observe(call: Callable[[Side], tuple[Any, ...]], side: Side) -> Observed:

@@ -22,7 +22,7 @@ from placeaudit.simulate.torch_cuda.outputs import is_alias, out_kernel, overlap
 from placeaudit.simulate.torch_cuda.retag import to_device, to_host, to_plain_host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from placeaudit.simulate.torch_cuda.catalogue import Declaration
 
@@ -38,6 +38,7 @@ __all__ = [
 
 Tensor = torch.Tensor
 _CPU_KEYS: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
+_set_index: Final = torch._C._accelerator_setDeviceIndex
 _CPU: Final = torch.device("cpu")
 _NUMBERS: Final = (bool, int, float, complex)
 
@@ -63,9 +64,27 @@ def shared_kernel(operator: Any, key: str) -> Kernel:
         for place in numbers:  # wrapped numbers arrive as numbers
             if place < len(args) and not isinstance(args[place], Tensor):
                 args = (*args[:place], torch.tensor(args[place], device=_CPU), *args[place + 1 :])
-        return call(keys, *args, **kwargs)
+        before, index = current_index(), _index_among((*args, *kwargs.values()))
+        if index in {-1, before}:
+            return call(keys, *args, **kwargs)
+        _set_index(index)  # as the guard in every kernel of a device
+        try:
+            return call(keys, *args, **kwargs)
+        finally:
+            _set_index(before)
 
     return kernel
+
+
+def _index_among(arguments: Iterable[object]) -> int:
+    """The device of the first device tensor, or that is asked for; -1 where there is neither."""
+    for argument in arguments:
+        if isinstance(argument, Tensor):
+            if argument.is_cuda:
+                return argument.get_device()
+        elif isinstance(argument, torch.device) and argument.type == "cuda":
+            return index_of(argument)
+    return -1
 
 
 class _HostValues:
