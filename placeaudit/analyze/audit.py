@@ -22,6 +22,8 @@ __all__ = [
     "Births",
     "Calls",
     "Copies",
+    "Events",
+    "Fallbacks",
     "Note",
     "Operations",
     "Placements",
@@ -242,6 +244,35 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
+class Fallbacks:
+    """Operations that ran elsewhere than they were asked to; text columns as in ``Copies``."""
+
+    time_ns: Ints
+    operation: SmallInts
+    requested: SmallInts
+    actual: SmallInts
+    #: "no device", "no kernel", "resource".
+    reason: SmallInts
+    dtypes: SmallInts
+    site: SmallInts
+    stack: SmallInts
+    thread: Ints
+    phase: npt.NDArray[np.int8]
+    module: SmallInts
+    backward: npt.NDArray[np.int8]
+    process: npt.NDArray[np.int16]
+    step: SmallInts
+    steady: Bools
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+
+#: A table of what happened at sites.
+Events = Copies | Waits | Calls | Fallbacks
+
+
+@dataclass(frozen=True, slots=True)
 class Operations:
     """Every operation of the window by time; what each takes and makes stands in flat columns.
 
@@ -370,6 +401,7 @@ class Audit:
     waits: Waits
     births: Births
     calls: Calls
+    fallbacks: Fallbacks
     operations: Operations
     storages: Storages
     windows: Windows

@@ -22,6 +22,7 @@ from placeaudit.analyze.audit import (
     Births,
     Calls,
     Copies,
+    Fallbacks,
     Placements,
     Spans,
     Waits,
@@ -52,6 +53,7 @@ def analyze(record: RunRecord, *, own: Sequence[str] = ()) -> Audit:
         waits=waits,
         births=_births(merge),
         calls=_calls(merge),
+        fallbacks=_fallbacks(merge),
         operations=operations_of(record.processes, copies, merge.text, merge.storage),
         storages=storages_of(record.processes, merge.storage),
         windows=windows_of(record.processes, merge.text),
@@ -233,6 +235,19 @@ def _calls(merge: Merge) -> Calls:
         kind=merged.take("kind", np.int32, merge.text),
         bytes=merged.take("bytes", np.int64),
         storage=merged.take("storage", np.int64, merge.storage),
+        **where,
+    )
+
+
+def _fallbacks(merge: Merge) -> Fallbacks:
+    """The fallbacks of all processes in order of time."""
+    merged = merge.merged("fallbacks")
+    where = merge.where(merged, "fallbacks")
+    merge.judge(where, merged.time)
+    texts = ("operation", "requested", "actual", "reason", "dtypes")
+    return Fallbacks(
+        time_ns=merged.time,
+        **{name: merged.take(name, np.int32, merge.text) for name in texts},
         **where,
     )
 

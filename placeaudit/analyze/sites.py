@@ -72,6 +72,15 @@ PASS_THROUGH: Final[tuple[PassThrough, ...]] = (
     PassThrough("torch/accelerator/", "as torch.cuda"),
     PassThrough("torch/random.py", "seeds and generator states are asked for"),
     PassThrough("torch/utils/data/", "calls the user's Dataset, sampler and collate function"),
+    PassThrough("tensorflow/python/ops/", "the operation that was called, its gradient"),
+    PassThrough("tensorflow/python/framework/", "methods of the tensor itself, constants"),
+    PassThrough("tensorflow/python/eager/", "runs operations, tapes and traced functions"),
+    PassThrough("tensorflow/python/util/", "decorators: dispatch, tracebacks"),
+    PassThrough("tensorflow/python/autograph/", "calls the user's function"),
+    PassThrough("tensorflow/python/module/", "as torch.nn.modules.module"),
+    PassThrough("keras/src/utils/traceback_utils.py", "shortens tracebacks"),
+    PassThrough("keras/src/layers/layer.py", "calls the user's layer"),
+    PassThrough("keras/src/ops/operation.py", "calls the user's layer"),
 )
 
 #: Frames in these make their copies part of saving or loading state, not of training.

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from placeaudit.analyze.audit import Audit, Calls, Copies, Waits
+from placeaudit.analyze.audit import Audit, Calls, Copies, Events, Fallbacks
 from placeaudit.analyze.sites import module_path
 from placeaudit.model import Certainty, Direction, Evidence, Finding, Frame, Phase, Severity, Site
 from placeaudit.rules.estimate import estimate
@@ -71,7 +71,7 @@ def by_library(site: Site, severity: Severity) -> Severity:
     return Severity.INFO if site.library is not None else severity
 
 
-def recurs(facts: Facts, events: Copies | Waits | Calls, rows: Rows) -> bool:
+def recurs(facts: Facts, events: Events, rows: Rows) -> bool:
     """Whether events of one site belong to the steady state and came more than once there.
 
     What ran a single time in a run of many steps is not worth a line of anybody's report.
@@ -87,7 +87,7 @@ def _most_frequent(values: npt.NDArray[np.integer]) -> int:
     return int(found[np.argmax(counts)])
 
 
-def _phase(events: Copies | Waits | Calls, rows: Rows, recurrence: Recurrence) -> str:
+def _phase(events: Events, rows: Rows, recurrence: Recurrence) -> str:
     phase = _most_frequent(events.phase[rows])
     if phase == int(Phase.OTHER) and recurrence.in_evaluation:
         return Phase.EVALUATION.label
@@ -108,7 +108,7 @@ def directed(audit: Audit, rows: Rows) -> tuple[Direction, str, str, int]:
 def finding(
     rule: Rule,
     facts: Facts,
-    events: Copies | Waits | Calls,
+    events: Events,
     rows: Rows,
     *,
     severity: Severity,
@@ -137,6 +137,10 @@ def finding(
         direction, src, dst, size = directed(audit, rows)
     elif isinstance(events, Calls):
         size = int(events.bytes[rows].sum())
+    blocked_s, saved = None, None
+    if timed and not isinstance(events, Fallbacks):
+        blocked_s = float(events.blocked_ns[rows].sum()) / 1e9
+        saved = estimate(facts, events, rows, also=also, host_s=host_s)
     if site.via_backward:
         message += " (in backward; the forward line could not be told)"
     return Finding(
@@ -159,9 +163,9 @@ def finding(
         direction=direction,
         src=src,
         dst=dst,
-        blocked_s=float(events.blocked_ns[rows].sum()) / 1e9 if timed else None,
-        blocked_basis=audit.meta.basis if timed else "",
-        estimate=estimate(facts, events, rows, also=also, host_s=host_s) if timed else None,
+        blocked_s=blocked_s,
+        blocked_basis="" if blocked_s is None else audit.meta.basis,
+        estimate=saved,
         library=library_name(site),
         related=tuple(related),
         evidence=tuple(evidence),

@@ -113,7 +113,7 @@ class Recurrence:
         """For a message: "in every step", "in 3 of 40 steps", "7 times"."""
         times = "once" if self.count == 1 else f"{self.count} times"
         if self.in_evaluation:
-            return f"in every turn of an evaluation or rollout loop ({times})"
+            return f"in every turn of an evaluation loop ({times})"
         if self.steps == 0:
             return times
         if self.touched >= self.steps - 1:
@@ -196,12 +196,21 @@ def _runs(*columns: npt.NDArray[Any]) -> int:
 class Facts:
     """An audit with what rules derive from it, each computed once."""
 
-    def __init__(self, audit: Audit, *, judged: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        audit: Audit,
+        *,
+        judged: Collection[str] = (),
+        framework: str = "torch",
+        suppressions: Suppressions | None = None,
+    ) -> None:
         self.audit = audit
+        #: Whose copies and waits are judged: a rule words its advice for one framework.
+        self.framework = framework
         #: Codes of the rules that are asked in this run.
         self.judged = frozenset(judged)
         #: Which comments have silenced what so far.
-        self.suppressions = Suppressions(audit.sources)
+        self.suppressions = suppressions or Suppressions(audit.sources)
         self.sources = Sources(audit.sources)
         self._known: dict[object, object] = {}
         self._calls: dict[int, CallSite | None] = {}
@@ -278,10 +287,12 @@ class Facts:
     def groups(self, events: Copies | Waits | Calls, rows: Rows) -> Iterator[Group]:
         """``rows`` by site, in order of time within one; sites without any frame are left out.
 
-        So is what ran inside ``placeaudit.allow()``: it is evidence for others, but no finding.
+        So is what ran inside ``placeaudit.allow()``: it is evidence for others, but no finding;
+        and what another framework than the one asked about has done.
         """
         if isinstance(events, Copies | Waits):
             rows = rows[events.allowed[rows] < 0]
+            rows = rows[self._is_tensorflows(events, rows) == (self.framework == "tensorflow")]
         rows = rows.astype(np.int32, copy=False)
         site = events.site[rows]
         order = np.argsort(site, kind="stable")
@@ -292,6 +303,20 @@ class Facts:
                 found = self.audit.sites[index]
                 if found.frame is not None:
                     yield Group(index, found, part)
+
+    @cached_property
+    def _tensorflow_devices(self) -> list[int]:
+        """TensorFlow names its devices ``GPU:0``, PyTorch ``cuda:0``."""
+        return [i for i, text in enumerate(self.audit.strings) if text.startswith("GPU:")]
+
+    def _is_tensorflows(self, events: Copies | Waits, rows: Rows) -> npt.NDArray[np.bool_]:
+        devices = self._tensorflow_devices
+        if not devices:
+            return np.zeros(len(rows), dtype=np.bool_)
+        if isinstance(events, Waits):
+            return np.isin(events.device[rows], devices)
+        crossed = np.isin(events.src_device[rows], devices)
+        return crossed | np.isin(events.dst_device[rows], devices)
 
     def call(self, index: int) -> CallSite | None:
         """The user's expression at site ``index``."""

@@ -17,12 +17,14 @@ from placeaudit.rules.placement.lost_placement import LostPlacement
 from placeaudit.rules.placement.module_moves import ModuleMoves
 from placeaudit.rules.placement.optimizer_state import OptimizerState
 from placeaudit.rules.placement.redundant_move import RedundantMove
+from placeaudit.rules.placement.silent_fallback import SilentFallback
 from placeaudit.rules.placement.split_module import SplitModule
 from placeaudit.rules.placement.stray_context import StrayContext
 from placeaudit.rules.quality.missing_mechanism import MissingMechanism
 from placeaudit.rules.quality.truncated_record import TruncatedRecord
 from placeaudit.rules.quality.unobserved_region import UnobservedRegion
 from placeaudit.rules.quality.unused_ignore import UnusedIgnore
+from placeaudit.rules.tensorflow.scalar_read import TensorflowScalarRead
 from placeaudit.rules.transfers.dataset_reupload import DatasetReupload
 from placeaudit.rules.transfers.duplicate_download import DuplicateDownload
 from placeaudit.rules.transfers.duplicate_upload import DuplicateUpload
@@ -67,6 +69,7 @@ RULES: Final[tuple[Rule, ...]] = (
     HostIndex(),
     OptimizerState(),
     SplitModule(),
+    SilentFallback(),
     ModuleMoves(),
     RedundantMove(),
     LostPlacement(),
@@ -78,6 +81,9 @@ RULES: Final[tuple[Rule, ...]] = (
     # Last: it asks what the others have left unsilenced.
     UnusedIgnore(),
 )
+
+#: The same codes for TensorFlow's copies and waits; what has none here says nothing of them.
+TENSORFLOW_RULES: Final[tuple[Rule, ...]] = (TensorflowScalarRead(),)
 
 
 def find(code_or_name: str) -> Rule:
@@ -145,11 +151,16 @@ def run_rules(
     chosen = codes(select) if select else frozenset(rule.code for rule in RULES)
     chosen -= codes(ignore)
     facts = Facts(audit, judged=chosen)
+    of_tensorflow = Facts(
+        audit, judged=chosen, framework="tensorflow", suppressions=facts.suppressions
+    )
+    asked = [(rule, of_tensorflow) for rule in TENSORFLOW_RULES]
+    asked += [(rule, facts) for rule in RULES]
     found = [
         finding
-        for rule in RULES
+        for rule, known in asked
         if rule.code in chosen
-        for finding in rule.check(facts)
+        for finding in rule.check(known)
         if not facts.suppressions.silences(finding)
     ]
     return tuple(sorted(found, key=rank))

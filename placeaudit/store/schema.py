@@ -137,6 +137,24 @@ TABLES: Final[dict[str, Table]] = {
             ),
         ),
         Table(
+            "fallbacks",
+            "Operations that ran on another device than they were asked onto.",
+            (
+                Column("time_ns", "int64", "ns", "perf_counter_ns when it was called"),
+                Column("operation", "int32", "strings", 'operation as "MatMul"'),
+                Column("requested", "int32", "strings", "device that was asked for"),
+                Column("actual", "int32", "strings", "device it ran on"),
+                Column(
+                    "reason",
+                    "int32",
+                    "strings",
+                    '"no device", "no kernel", "resource" (it follows what it works on)',
+                ),
+                Column("dtypes", "int32", "strings", 'element types of its inputs: "int32, int32"'),
+                *_WHERE,
+            ),
+        ),
+        Table(
             "allowed",
             "Copies and waits made inside placeaudit.allow(reason): findings leave them out.",
             (

@@ -57,6 +57,7 @@ class TensorflowContext:
         self.sites = sites
         self.copies = writer.rows("copies")
         self.waits = writer.rows("waits")
+        self.fallbacks = writer.rows("fallbacks")
         self.spans = writer.rows("spans")
         self._failed = False
         self._begin()

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from tensorflow.python.framework import dtypes, op_def_registry, ops
 from tensorflow.python.ops import resource_variable_ops
 
@@ -135,7 +136,7 @@ class OperationRecorder:
             if not state.busy:
                 try:
                     call = Call(operation, start, state, sys._getframe(1))
-                    self.after(call, arguments, result)
+                    self.after(call, arguments, result, running.device_name)
                 except Exception as error:  # noqa: BLE001  (our failure is not the program's)
                     context.failed(error)
             return result
@@ -155,7 +156,7 @@ class OperationRecorder:
                     name = operation.decode() if isinstance(operation, bytes) else operation
                     if not name.startswith(_FUNCTION):
                         call = Call(name, start, state, sys._getframe(1))
-                        self.after(call, self._grouped(name, list(inputs)), result)
+                        self.after(call, self._grouped(name, list(inputs)), result, device)
                 except Exception as error:  # noqa: BLE001
                     context.failed(error)
             return result
@@ -183,8 +184,8 @@ class OperationRecorder:
 
     # --- one operation --------------------------------------------------------------------------
 
-    def after(self, call: Call, arguments: Sequence[Any], result: Any) -> None:
-        """Record what an operation had to copy; it has just run."""
+    def after(self, call: Call, arguments: Sequence[Any], result: Any, asked: str | None) -> None:
+        """Record what an operation had to copy; it has just run, ``asked`` onto a device."""
         signature = self._signature(call.operation)
         inputs = arguments[: len(signature.inputs)]
         device = _device_of(inputs, result)
@@ -192,6 +193,8 @@ class OperationRecorder:
             return
         here = self.context.device(device)
         host: frozenset[str] = _NONE
+        if asked and here.is_host:
+            self._fallback(call, inputs, self.context.device(asked), here)
         if not here.is_host:
             host = self._host_arguments(call.operation, signature, arguments, result)
             if call.operation in WAITING:
@@ -203,6 +206,35 @@ class OperationRecorder:
                     self._input(call, tensor, wanted)
             else:
                 self._input(call, value, wanted)
+
+    def _fallback(self, call: Call, inputs: Sequence[Any], asked: Known, here: Known) -> None:
+        """Asked onto a GPU, it ran on the host."""
+        if asked.is_host or asked.name.startswith("CPU"):
+            return
+        context = self.context
+        if any(isinstance(v, ops.EagerTensor) and v.dtype == _RESOURCE for v in inputs):
+            reason = "resource"
+        elif asked.name in self._devices():
+            reason = "no kernel"
+        else:
+            reason = "no device"
+        flat = [t for v in inputs for t in (v if isinstance(v, (list, tuple)) else (v,))]
+        types = ", ".join(
+            str(getattr(t.dtype, "name", t.dtype)) for t in flat if hasattr(t, "dtype")
+        )
+        context.fallbacks.append(
+            (
+                call.start_ns, context.string(call.operation), asked.number, here.number,
+                context.string(reason), context.string(types),
+                *context.where(call.frame, call.state),
+            )
+        )  # fmt: skip
+
+    def _devices(self) -> frozenset[str]:
+        """Names of the GPUs that are there."""
+        return frozenset(
+            self.context.device(gpu.name).name for gpu in tf.config.list_logical_devices("GPU")
+        )
 
     def _wait(self, call: Call, here: Known) -> None:
         context = self.context

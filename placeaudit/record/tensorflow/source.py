@@ -28,14 +28,14 @@ class TensorflowSource:
     def __init__(self, writer: RecordWriter, sites: Sites) -> None:
         self._writer = writer
         installation = active()
-        names = installation.names if installation is not None else Names(0)
+        names = installation.names if installation is not None else Names.real()
         self._context = TensorflowContext(writer, sites, names)
         self._patches: PatchSet | None = None
         self._phases: PhaseSource | None = None
 
     def arm(self) -> None:
-        """Begin to record, where there is a GPU, real or simulated."""
-        if self._patches is not None or not _gpus():
+        """Begin to record; without a GPU too, for what is asked onto one."""
+        if self._patches is not None:
             return
         patches = self._patches = PatchSet()
         recorder = OperationRecorder(self._context, _kernels())
@@ -56,7 +56,7 @@ class TensorflowSource:
 
     def note_if_unused(self) -> None:
         """At the end: say so where no device was there, so that "nothing" is not "clean"."""
-        if self._patches is None:
+        if not _gpus():
             self._writer.note(
                 "PA903",
                 "no accelerator: TensorFlow sees no GPU, and none is simulated",

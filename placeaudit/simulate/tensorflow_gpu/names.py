@@ -7,6 +7,7 @@ the number of CPU devices that the program itself has (one, unless it splits its
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,8 +22,14 @@ class Names:
 
     #: Simulated GPUs.
     gpus: int
-    #: Index of the logical CPU device that stands for ``GPU:0``.
+    #: Index of the logical CPU device that stands for ``GPU:0``; those above are GPUs too, asked
+    #: for but not there.
     first: int = 1
+
+    @classmethod
+    def real(cls) -> Names:
+        """Of a process in which nothing is simulated."""
+        return cls(0, sys.maxsize)
 
     def stands_for_gpu(self, index: int) -> bool:
         """Whether logical device ``CPU:index`` is a simulated GPU."""
@@ -47,7 +54,7 @@ class Names:
             return device or "cpu"
         index = int(found["index"])
         if found["type"] == "CPU":
-            if self.stands_for_gpu(index):
+            if index >= self.first:
                 return f"GPU:{index - self.first}"
             return "cpu" if index == 0 else f"CPU:{index}"
         return f"GPU:{index}"

@@ -45,7 +45,7 @@ def copies_of(run: Path) -> list[dict[str, Any]]:
     strings = process.tables["strings"].column("text").to_pylist()
     frames = process.tables["frames"].to_pylist()
     stacks = process.tables["stacks"].column("frames").to_pylist()
-    rows = process.tables["copies"].to_pylist()
+    rows: list[dict[str, Any]] = process.tables["copies"].to_pylist()
     for row in rows:
         for name in ("src_device", "dst_device", "src_dtype", "shape", "operation"):
             row[name] = strings[row[name]]

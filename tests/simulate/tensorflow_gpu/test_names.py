@@ -14,7 +14,7 @@ PREFIX = "/job:localhost/replica:0/task:0/device:"
         (PREFIX + "CPU:0", "cpu"),
         (PREFIX + "CPU:1", "GPU:0"),
         (PREFIX + "CPU:2", "GPU:1"),
-        (PREFIX + "CPU:3", "CPU:3"),
+        (PREFIX + "CPU:3", "GPU:2"),  # asked for, and not there
         (PREFIX + "GPU:1", "GPU:1"),
     ],
 )
@@ -27,6 +27,11 @@ def test_a_program_that_splits_its_cpu_keeps_its_parts() -> None:
     assert names.to_shown(PREFIX + "CPU:1") == "CPU:1"
     assert names.to_shown(PREFIX + "CPU:2") == "GPU:0"
     assert names.to_real("GPU", 0) == ("CPU", 2)
+
+
+def test_nothing_is_renamed_where_nothing_is_simulated() -> None:
+    assert Names.real().to_shown(PREFIX + "CPU:1") == "CPU:1"
+    assert Names.real().to_shown(PREFIX + "GPU:0") == "GPU:0"
 
 
 def test_what_is_no_gpu_stays() -> None:
