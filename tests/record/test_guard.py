@@ -20,7 +20,7 @@ import torch
 import placeaudit
 from placeaudit.errors import TransferError, UsageError
 from placeaudit.record.guard import LOCAL, SCOPES
-from placeaudit.record.torch.context import BACKWARD_KEY
+from placeaudit.record.torch.context import current_pass
 from placeaudit.record.torch.interception import INTERCEPTION
 
 pytestmark = pytest.mark.usefixtures("cuda")
@@ -209,7 +209,7 @@ def test_backward_is_guarded(recording: bool, tmp_path: Path) -> None:
     assert (error.direction, error.src, error.bytes) == ("d2h", "cuda:0", 16)
     assert f"in the backward of {__file__}:{line_of('forward line')}" in str(error)
     assert host.grad is None
-    assert not torch._C._is_key_in_tls(BACKWARD_KEY)
+    assert current_pass() is None
     host.to("cuda").sum().backward()
     assert host.grad is not None
 

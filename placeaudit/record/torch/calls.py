@@ -18,11 +18,11 @@ from placeaudit.model import Phase
 from placeaudit.record.clock import now_ns
 from placeaudit.record.guard import LOCAL, SCOPES, is_refusal
 from placeaudit.record.torch.context import (
-    BACKWARD_KEY,
     DEPTH,
     BackwardPass,
     TorchContext,
     current_pass,
+    enter_pass,
     leave_pass,
 )
 from placeaudit.record.torch.gate import check_synchronize
@@ -158,7 +158,7 @@ class CallPatches(PatchSet):
                     phase, state.phase = state.phase, int(Phase.BACKWARD)
                 # The engine hands this to its threads, which have no Python frame to ask.
                 current = BackwardPass(stack, state, scope, LOCAL.forward)
-                torch._C._stash_obj_in_tls(BACKWARD_KEY, current)
+                enter_pass(current)
                 start = now_ns()
                 try:
                     return original(*args, **kwargs)

@@ -17,6 +17,7 @@ from placeaudit.record.clock import now_ns
 from placeaudit.record.content import HeldDownloads, StorageTable
 from placeaudit.record.guard import Place, Scope
 from placeaudit.record.sites import Sites
+from placeaudit.record.torch.versions import forget_in_thread, keep_in_thread
 from placeaudit.store.schema import TABLES
 from placeaudit.store.writer import WAKE_ROWS, RecordWriter
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKWARD_KEY", "DEPTH", "BackwardPass", "ThreadState", "TorchContext", "Where",
-    "current_pass", "is_tracing", "leave_pass",
+    "current_pass", "enter_pass", "is_tracing", "leave_pass",
 ]  # fmt: skip
 
 #: Under this name the engine's threads find the pass they work for.
@@ -68,12 +69,17 @@ def current_pass() -> BackwardPass | None:
     return found if isinstance(found, BackwardPass) else None
 
 
+def enter_pass(current: BackwardPass) -> None:
+    """This thread makes an engine call; the engine's threads find it too."""
+    keep_in_thread(BACKWARD_KEY, current)
+
+
 def leave_pass(outer: BackwardPass | None) -> None:
     """This thread's engine call is over; ``outer`` is the one it was made in."""
-    if outer is None and hasattr(torch._C, "_remove_obj_from_tls"):  # from torch 2.13 on
-        torch._C._remove_obj_from_tls(BACKWARD_KEY)
+    if outer is None:
+        forget_in_thread(BACKWARD_KEY)
     else:
-        torch._C._stash_obj_in_tls(BACKWARD_KEY, outer)
+        keep_in_thread(BACKWARD_KEY, outer)
 
 
 class _Depth(threading.local):

@@ -9,6 +9,8 @@ pytest.importorskip("torch")
 
 import torch
 
+from placeaudit.record.torch.context import current_pass
+
 pytestmark = pytest.mark.usefixtures("cuda")
 
 #: Its ``apply`` is untyped.
@@ -165,7 +167,7 @@ def test_a_backward_inside_backward_keeps_both_calls(record: Any) -> None:
     lines = {done.line(r).rpartition("# ")[2] for r in done.copies}
     assert "outer" in lines
     assert len(done.copies) == 2
-    assert not torch._C._is_key_in_tls("placeaudit")
+    assert current_pass() is None
 
 
 def test_an_error_in_backward_passes_and_the_phase_is_restored(record: Any) -> None:
@@ -187,4 +189,4 @@ def test_an_error_in_backward_passes_and_the_phase_is_restored(record: Any) -> N
 
     (row,) = record(program).copies
     assert row["phase"] == 0
-    assert not torch._C._is_key_in_tls("placeaudit")
+    assert current_pass() is None
