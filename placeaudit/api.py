@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from placeaudit.errors import UsageError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from placeaudit.model import Finding
     from placeaudit.record.guard import Allow, Guard, Level
+    from placeaudit.record.session import Session
     from placeaudit.report.base import Result
     from placeaudit.report.summary import Summary
     from placeaudit.simulate.spec import SimulationSpec
@@ -166,15 +168,30 @@ def load(
 
 
 @contextmanager
+def _part_of(outer: Session, run: Run) -> Iterator[None]:
+    """A trace inside another one: its record is what the outer one records meanwhile."""
+    start_ns = perf_counter_ns()
+    run._open = True  # noqa: SLF001 - one object, handed out before it is complete
+    try:
+        yield
+    finally:
+        outer.write_part(run.path, start_ns)
+        run._open = False  # noqa: SLF001
+
+
+@contextmanager
 def _trace(run: Run, *, force: bool, own: Sequence[str], steps: str) -> Iterator[Run]:
     from placeaudit.record.session import Session, current
     from placeaudit.record.window import parse_steps
     from placeaudit.store.writer import create_run
 
-    if current() is not None:
-        raise UsageError("a trace is running in this process already; traces do not nest")
     window = parse_steps(steps)
+    outer = current()
     create_run(run.path, argv=sys.argv, simulated=_simulated(), force=force)
+    if outer is not None:
+        with _part_of(outer, run):
+            yield run
+        return
     session = Session.start(run.path, own=own, steps=window)
     run._open = True  # noqa: SLF001 - one object, handed out before it is complete
     code = 1
@@ -203,9 +220,13 @@ def trace(
         steps: Steps of which every operation is recorded: ``"10:13"`` (from 10 up to, not
             including, 13, counted from 0) or ``"all"``; three warm steps where empty.
 
+    Inside a trace that is running already (``placeaudit trace script.py``, another ``trace()``, an
+    audited test) the block's record is its part of that one, which goes on: its ``own`` and
+    ``steps`` hold.
+
     Raises:
         OutputError: ``path`` exists and ``force`` is not set, or it cannot be written.
-        UsageError: A trace is running in this process already.
+        UsageError: ``steps`` names no steps.
     """
     if path is not None:
         return _trace(Run(Path(path).absolute(), own=own), force=force, own=own, steps=steps)

@@ -12,9 +12,11 @@ from typing import Final
 
 from placeaudit.record import children
 from placeaudit.record.backends import Backends
+from placeaudit.record.clock import now_ns
 from placeaudit.record.ranks import launched_as
 from placeaudit.record.sites import Sites
 from placeaudit.record.window import DEFAULT, StepWindow
+from placeaudit.store.part import copy_part
 from placeaudit.store.writer import RecordWriter
 
 __all__ = ["Session", "current", "mark_step"]
@@ -115,6 +117,16 @@ class Session:
         """Hand out what is held back and write everything: somebody is about to read."""
         self._backends.settle()
         self._writer.flush()
+
+    def write_part(self, target: Path, start_ns: int) -> None:
+        """Write what has happened since ``start_ns`` into the run ``target``, and record on.
+
+        Raises:
+            OSError: ``target`` cannot be written.
+        """
+        end_ns = now_ns()
+        self.settle()
+        copy_part(self.run, target, start_ns, end_ns)
 
     def rearm(self) -> None:
         """Look for accelerators again, after a simulated device was installed."""

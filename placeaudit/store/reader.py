@@ -15,7 +15,7 @@ from placeaudit.store.narrow import NARROWED, NarrowTable
 from placeaudit.store.schema import TABLES, VERSION, Table
 from placeaudit.store.writer import FORMAT, META, arrow_schema
 
-__all__ = ["ProcessRecord", "RunRecord", "read_run"]
+__all__ = ["ProcessRecord", "RunRecord", "read_meta", "read_run"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def read_run(path: str | Path) -> RunRecord:
         raise RecordError(f"{run} does not exist")
     if not run.is_dir():
         raise RecordError(f"{run} is not a record: a record is a directory")
-    meta = _read_meta(run)
+    meta = read_meta(run)
     if meta.get("format") != FORMAT:
         raise RecordError(f"{run} is not a record of placeaudit")
     _check_version(run, meta)
@@ -69,7 +69,12 @@ def read_run(path: str | Path) -> RunRecord:
     return RunRecord(run, meta, tuple(processes))
 
 
-def _read_meta(folder: Path) -> dict[str, Any]:
+def read_meta(folder: Path) -> dict[str, Any]:
+    """What ``meta.json`` in ``folder`` says.
+
+    Raises:
+        RecordError: there is none, or it cannot be read.
+    """
     file = folder / META
     try:
         meta = json.loads(file.read_text(encoding="utf-8"))
@@ -94,7 +99,7 @@ def _check_version(folder: Path, meta: Mapping[str, Any]) -> None:
 
 
 def _read_process(folder: Path) -> ProcessRecord:
-    meta = _read_meta(folder)
+    meta = read_meta(folder)
     _check_version(folder, meta)
     meta.setdefault("anchor_unix_ns", 0)
     tables: dict[str, pa.Table] = {}

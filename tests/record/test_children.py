@@ -374,3 +374,28 @@ def test_a_deaf_child_does_not_even_see_the_variable() -> None:
         undo()
     assert len(heard.said) == 2
     assert all("with -S" in text for text in heard.said)
+
+
+def test_a_trace_inside_an_audited_program_is_a_record_of_its_own(tmp_path: Path) -> None:
+    done, run = trace(
+        tmp_path,
+        """
+        import placeaudit
+        import torch
+
+        torch.ones(1).cuda()
+        with placeaudit.trace("inner", steps="0:2") as run:
+            torch.ones(2).cuda()
+            with placeaudit.trace() as innermost:
+                torch.ones(3).cuda()
+        torch.ones(4).cuda()
+        print(run.copies["bytes"].to_pylist(), innermost.copies["bytes"].to_pylist())
+        """,
+    )
+    assert (done.stdout, done.stderr) == ("[8, 12] [12]\n", "")
+    assert [p.tables["copies"].column("bytes").to_pylist() for p in run.processes] == [
+        [4, 8, 12, 16]
+    ]
+    (inner,) = read_run(tmp_path / "inner").processes
+    assert inner.tables["copies"].column("bytes").to_pylist() == [8, 12]
+    assert not inner.truncated
