@@ -78,7 +78,9 @@ def _marks(spans: SpanTable) -> StepBounds | None:
     rows = spans.of("step")
     if not len(rows):
         return None
-    return _bounds("placeaudit.step()", spans.end_ns[rows], int(spans.start_ns[rows[0]]))
+    name = spans.texts[int(spans.name[rows[0]])]
+    how = "placeaudit.step()" if name == "step" else name
+    return _bounds(how, spans.end_ns[rows], int(spans.start_ns[rows[0]]))
 
 
 def _optimizer(spans: SpanTable) -> StepBounds | None:

@@ -172,7 +172,7 @@ TABLES: Final[dict[str, Table]] = {
                     "int32",
                     "strings",
                     '"optimizer", "backward", "module", "loading", '
-                    '"checkpoint", "step" (placeaudit.step()), "model-move"',
+                    '"checkpoint", "step" (a mark: its name says whose), "model-move"',
                 ),
                 Column("name", "int32", "strings", "optimizer class, root module class, …"),
                 Column("owner", "int64", "", "identity of the optimizer, module or loader"),

@@ -136,6 +136,6 @@ class TensorflowContext:
             (self.string(kind), self.string(name), owner, start_ns, now_ns(), self.state().thread)
         )
 
-    def mark_step(self) -> None:
-        """The program says that a step ends here."""
-        self.add_span("step", "step", -1, now_ns())
+    def mark_step(self, name: str = "step") -> None:
+        """A step ends here: the program says so, or ``name``."""
+        self.add_span("step", name, -1, now_ns())

@@ -124,6 +124,7 @@ class OperationRecorder:
         #: Tensors whose device is a GPU and whose memory is the host's, by the kernel's wish.
         self._on_host = _Recent(_MIRRORS)
         self._numbers = _Recent(_MIRRORS)
+        self._ran_function = False
 
     def wrap_fast(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """``TFE_Py_FastPathExecute`` with a look at its inputs."""
@@ -154,7 +155,9 @@ class OperationRecorder:
             if not state.busy:
                 try:
                     name = operation.decode() if isinstance(operation, bytes) else operation
-                    if not name.startswith(_FUNCTION):
+                    if name.startswith(_FUNCTION):
+                        self._not_seen(sys._getframe(1))
+                    else:
                         call = Call(name, start, state, sys._getframe(1))
                         self.after(call, self._grouped(name, list(inputs)), result, device)
                 except Exception as error:  # noqa: BLE001
@@ -162,6 +165,17 @@ class OperationRecorder:
             return result
 
         return execute
+
+    def _not_seen(self, frame: FrameType | None) -> None:
+        """Say once that a compiled function ran."""
+        if not self._ran_function:
+            self._ran_function = True
+            self.context.writer.note(
+                "PA902",
+                "a compiled TensorFlow function ran: what it copies between devices inside is not "
+                "recorded",
+                self.context.sites.capture(frame),
+            )
 
     def _signature(self, operation: str) -> _Signature:
         known = self._signatures.get(operation)

@@ -112,7 +112,7 @@ class PhaseSource:
             try:
                 return original(self, *args, **kwargs)
             finally:
-                context.mark_step()
+                context.mark_step("batches of fit")
 
         return on_train_batch_end
 
