@@ -33,6 +33,7 @@ from placeaudit.simulate.torch_cuda.patches import Patches, forget_initializatio
 from placeaudit.simulate.torch_cuda.profiling import add_profiling
 from placeaudit.simulate.torch_cuda.runtime import add_runtime
 from placeaudit.simulate.torch_cuda.selftest import run_selftest
+from placeaudit.simulate.torch_cuda.sharing import add_sharing
 from placeaudit.simulate.torch_cuda.storages import add_storages
 from placeaudit.simulate.torch_cuda.streams import add_streams
 from placeaudit.simulate.torch_cuda.syncnorm import add_syncnorm
@@ -78,6 +79,7 @@ class Installation:
         add_runtime(patches, spec, self._ledger)
         add_sync_debug(patches)
         add_storages(patches)
+        add_sharing(patches)
         add_comm(patches)
         add_nccl(patches)
         add_profiling(patches)

@@ -18,7 +18,7 @@ from placeaudit.simulate.torch_cuda.retag import ledgers
 if TYPE_CHECKING:
     from placeaudit.simulate.torch_cuda.patches import Patches
 
-__all__ = ["add_storages"]
+__all__ = ["add_storages", "exchange_memory"]
 
 Storage = torch.UntypedStorage
 
@@ -40,7 +40,7 @@ def _memory_words(storage: Any) -> tuple[int, ...]:
     raise SimulationError(f"this torch ({torch.__version__}) lays storages out unknown to us")
 
 
-def _exchange_memory(one: Any, other: Any) -> None:
+def exchange_memory(one: Any, other: Any) -> None:
     """Give each of two storages of a device the other's memory: tensors on them follow."""
     for ledger in ledgers:
         ledger.forget(one)
@@ -58,7 +58,7 @@ def _resize(storage: Any, size: int) -> None:
     kept = min(size, storage.nbytes())
     if kept:
         fresh[:kept].copy_(_bytes_of(storage)[:kept])
-    _exchange_memory(storage, fresh.untyped_storage())
+    exchange_memory(storage, fresh.untyped_storage())
 
 
 def _make(cls: Any, *args: Any, device: Any = None, **options: Any) -> Any:
