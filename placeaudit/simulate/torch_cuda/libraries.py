@@ -330,7 +330,10 @@ def add_libraries(
 ) -> None:
     """Supply the functions, and the values torch took from a CUDA build when imported."""
     build = cuda_build()
-    patches.set_all(torch._C, _Settings(model).functions())
+    settings = _Settings(model).functions()
+    patches.set_all(torch._C, settings)
+    limit = (settings[f"_cuda_{verb}_cudnn_benchmark_limit"] for verb in ("get", "set"))
+    patches.set(type(torch.backends.cudnn), "benchmark_limit", torch.backends.ContextProp(*limit))
     patches.set_all(torch._C, _nccl())
     patches.set_all(
         torch._C,
