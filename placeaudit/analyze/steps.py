@@ -1,6 +1,7 @@
 """How steps are told, where they end, and which events are steady state.
 
-In order: ``placeaudit.step()`` marks; the first-seen optimizer; the outermost ``backward()``; the
+In order: ``placeaudit.step()`` marks; the first-seen optimizer, and after its last step the next
+one, where a program trains one model after the other; the outermost ``backward()``; the
 outermost call of the module that is called most; a copy site that recurs; else none.  With fewer
 than two steps there is no steady state to tell from setup, so everything counts as steady: a
 function under an assertion or a short snippet is judged whole.
@@ -88,10 +89,29 @@ def _optimizer(spans: SpanTable) -> StepBounds | None:
     if not len(rows):
         return None
     first = rows[0]
-    mine = rows[spans.owner[rows] == spans.owner[first]]
     name = int(spans.name[first])
     how = f"optimizer {spans.texts[name]}" if name >= 0 else "the optimizer"
-    return _bounds(how, spans.end_ns[mine], int(spans.start_ns[first]))
+    return _bounds(how, spans.end_ns[_leading(spans, rows)], int(spans.start_ns[first]))
+
+
+def _leading(spans: SpanTable, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Steps of the first-seen optimizer; after its last, of one that only begins there, and so on.
+
+    A program that trains several models one after the other, folds of a cross-validation for one,
+    has an optimizer for each.  Optimizers that take turns, as in a GAN, step together.
+    """
+    owner = spans.owner[rows]
+    _, first, code = np.unique(owner, return_index=True, return_inverse=True)
+    last = len(rows) - 1 - np.unique(owner[::-1], return_index=True)[1]
+    count = np.bincount(code)
+    kept: list[npt.NDArray[np.intp]] = []
+    end = -1
+    for leader in np.argsort(first).tolist():
+        # A single step is no phase of its own: the tail of a turn, or a run too short to tell.
+        if not kept or (first[leader] > end and count[leader] > 1 and len(kept[-1]) > 1):
+            kept.append(rows[code == leader])
+            end = int(last[leader])
+    return np.concatenate(kept)
 
 
 def _backward(spans: SpanTable) -> StepBounds | None:

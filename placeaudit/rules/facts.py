@@ -228,6 +228,8 @@ class Facts:
         lineage = self.lineage
         if not lineage.fates or not lineage.complete:
             return out
+        if len(self.audit.steps) < 2 and self.audit.meta.exit_code:  # noqa: PLR2004
+            return out  # it failed before its copies could be used
         by_site: dict[int, list[Fate]] = defaultdict(list)
         for fate in lineage.fates.values():
             by_site[int(copies.site[fate.copy])].append(fate)
@@ -369,11 +371,13 @@ class Facts:
     def uploads(self) -> npt.NDArray[np.bool_]:
         """Copies to a device that are part of the program's work.
 
-        Not those that load state, nor those of a module that is moved again (PA305).
+        Not those that load state, nor those of a module that is moved again (PA305), or for the
+        first time where no steps tell the setup.
         """
         copies = self.audit.copies
         loads = copies.phase == int(Phase.CHECKPOINT)
-        return np.asarray((copies.direction == H2D) & ~loads & ~self.moves.again & ~self.unused)
+        moved = self.moves.again if len(self.audit.steps) > 1 else self.moves.span >= 0
+        return np.asarray((copies.direction == H2D) & ~loads & ~moved & ~self.unused)
 
     def downloads(self) -> npt.NDArray[np.bool_]:
         """As ``uploads``, to the host; what saves state is PA403's."""

@@ -33,6 +33,30 @@ def test_a_step_ends_when_the_first_seen_optimizer_steps() -> None:
     assert found.copies.step.tolist() == [0, 1, 2]
 
 
+def test_models_trained_one_after_the_other_have_steps_each() -> None:
+    b = Builder(SOURCE)
+    for fold in range(3):
+        loop(b, 4, owner=fold + 1)
+    found = audit(b)
+    assert (found.steps.how, len(found.steps)) == ("optimizer SGD", 12)
+    assert found.copies.step.tolist() == list(range(12))
+
+
+def test_what_steps_once_after_the_first_optimizer_s_last_step_is_none_of_its_own() -> None:
+    b = Builder(SOURCE)
+    loop(b, 3, owner=1)
+    loop(b, 1, owner=2)
+    assert len(audit(b).steps) == 3
+
+
+def test_optimizers_that_take_turns_step_together() -> None:
+    b = Builder(SOURCE)
+    for _ in range(3):
+        loop(b, 1, owner=1)
+        loop(b, 2, owner=2)
+    assert len(audit(b).steps) == 3
+
+
 def test_marks_come_before_an_optimizer() -> None:
     b = Builder(SOURCE)
     for _ in range(4):
