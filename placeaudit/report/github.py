@@ -13,7 +13,7 @@ from typing import Final
 from placeaudit.model import Severity
 from placeaudit.report.base import Result
 from placeaudit.report.places import Placed, column, placed
-from placeaudit.report.units import plural
+from placeaudit.report.units import estimated, plural, sentence
 from placeaudit.verdict.paths import ProjectPaths
 
 __all__ = ["KEPT", "GithubReporter"]
@@ -83,6 +83,8 @@ def _annotation(entry: Placed, kind: str) -> str:
         if column(entry) and finding.end_line <= finding.line:
             properties["col"] = column(entry)
     text = f"{finding.message}\nFix: {finding.fix}"
+    if finding.estimate is not None:
+        text += f"\n{sentence(' '.join(estimated(finding.estimate)))}"
     return _command(kind, text, **properties, title=f"{finding.rule} {finding.name}")
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from placeaudit.analyze.audit import Audit
 from placeaudit.model import Finding
 from placeaudit.report.summary import Summary, observed
-from placeaudit.report.units import count, plural
+from placeaudit.report.units import count, plural, sentence
 
 __all__ = ["Headline", "headline"]
 
@@ -30,7 +30,7 @@ def headline(
     if not observed(audit):
         reason = reason or "there was no accelerator, so no tensor was copied to or from one"
         return Headline(
-            "unknown", f"Nothing could be observed, which is no clean bill. {_sentence(reason)}"
+            "unknown", f"Nothing could be observed, which is no clean bill. {sentence(reason)}"
         )
     if summary.strays:
         lines = len({(finding.file, finding.line) for finding in findings if finding.is_stray})
@@ -46,9 +46,5 @@ def headline(
         )
     if not summary.copies and not summary.waits:
         reason = reason or "the program ran on the host only"
-        return Headline("unknown", f"Nothing crossed between devices. {_sentence(reason)}")
+        return Headline("unknown", f"Nothing crossed between devices. {sentence(reason)}")
     return Headline("clean", "No stray copy and no needless wait was found.")
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."

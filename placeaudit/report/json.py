@@ -33,6 +33,9 @@
       ]
     }
 
+An estimate is a bound on what a fix saves a step (``is_bound``); where it is none, in simulation,
+``saved_s`` is what the copies and waits cost on an idle device.
+
 Sizes are bytes, times seconds, lines 1-based, columns 0-based (-1: not known).  ``null`` means "not
 measured" or "does not apply", never zero.
 """

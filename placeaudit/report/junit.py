@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 from placeaudit.model import Evidence
 from placeaudit.report.base import Result
 from placeaudit.report.places import Placed, placed
+from placeaudit.report.units import estimated
 from placeaudit.verdict.paths import ProjectPaths
 
 __all__ = ["JunitReporter"]
@@ -79,7 +80,10 @@ def _failed(entry: Placed) -> ET.Element:
         case, "failure", message=_clean(finding.message), type=_clean(finding.severity.value)
     )
     evidence: Sequence[Evidence] = finding.evidence
-    lines = [_line(entry), f"fix: {finding.fix}", *(fact.text for fact in evidence)]
+    lines = [_line(entry), f"fix: {finding.fix}"]
+    if finding.estimate is not None:
+        lines.append(" ".join(estimated(finding.estimate)))
+    lines += [fact.text for fact in evidence]
     failure.text = _clean("\n".join(lines))
     return case
 

@@ -9,7 +9,7 @@ from typing import Final
 from placeaudit.model import Direction, Finding, Severity
 from placeaudit.report.base import Result
 from placeaudit.report.places import Placed, placed
-from placeaudit.report.units import count, duration, plural, rate, size
+from placeaudit.report.units import count, duration, estimated, plural, rate, size
 from placeaudit.verdict.paths import ProjectPaths
 
 __all__ = ["MarkdownReporter", "cell", "prose"]
@@ -113,10 +113,9 @@ def _cost(finding: Finding) -> str:
     if finding.bytes:
         parts.append(size(finding.bytes))
     if finding.blocked_s:
-        parts.append(f"blocks {duration(finding.blocked_s)}")
-    if finding.estimate is not None and finding.estimate.ratio is not None:
-        upto = "at most " if finding.estimate.is_bound else ""
-        parts.append(f"saves {upto}{finding.estimate.ratio:.1%}")
+        parts.append(f"blocks {duration(finding.blocked_s)} ({finding.blocked_basis})")
+    if finding.estimate is not None:
+        parts.append(" ".join(estimated(finding.estimate)))
     return ", ".join(parts)
 
 

@@ -19,7 +19,7 @@ import placeaudit
 from placeaudit.model import Certainty, Finding, Frame, Severity
 from placeaudit.report.base import Result
 from placeaudit.report.places import Placed, column, placed
-from placeaudit.report.units import count, plural
+from placeaudit.report.units import count, estimated, plural, sentence
 from placeaudit.rules.documentation import document
 from placeaudit.rules.registry import RULES
 from placeaudit.verdict.paths import ProjectPaths
@@ -94,10 +94,7 @@ class SarifReporter:
         result: dict[str, Any] = {
             "ruleId": finding.rule,
             "level": _LEVEL[finding.severity],
-            "message": {
-                "text": f"{finding.message}\nFix: {finding.fix}",
-                "markdown": f"{finding.message}\n\n**Fix:** {finding.fix}",
-            },
+            "message": _text(finding),
             "locations": [_location(entry)],
             "partialFingerprints": {"placeaudit/v1": _fingerprint(entry)},
             "occurrenceCount": max(1, finding.count),
@@ -120,6 +117,15 @@ class SarifReporter:
         if frame.line >= 1:
             location["physicalLocation"]["region"] = _region(frame.line, frame.end_line)
         return location
+
+
+def _text(finding: Finding) -> dict[str, str]:
+    plain = f"{finding.message}\nFix: {finding.fix}"
+    markdown = f"{finding.message}\n\n**Fix:** {finding.fix}"
+    if finding.estimate is not None:
+        cost = sentence(" ".join(estimated(finding.estimate)))
+        plain, markdown = f"{plain}\n{cost}", f"{markdown}\n\n{cost}"
+    return {"text": plain, "markdown": markdown}
 
 
 def _driver() -> dict[str, Any]:
@@ -191,8 +197,14 @@ def _properties(finding: Finding) -> dict[str, Any]:
         "blockedBasis": finding.blocked_basis or None,
         "library": finding.library or None,
         "module": finding.module or None,
-        "estimatedSecondsPerStep": finding.estimate.saved_s if finding.estimate else None,
     }
+    if finding.estimate is not None:
+        bound = finding.estimate.is_bound
+        values["savesAtMostSecondsPerStep" if bound else "costsSecondsPerStep"] = (
+            finding.estimate.saved_s
+        )
+        values["savesAtMostShare"] = finding.estimate.ratio if bound else None
+        values["estimateBasis"] = finding.estimate.basis
     return {name: value for name, value in values.items() if value is not None}
 
 

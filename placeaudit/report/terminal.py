@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TextIO
 from placeaudit.model import Direction, Finding, Severity
 from placeaudit.report.base import Result
 from placeaudit.report.summary import Summary, observed
-from placeaudit.report.units import count, duration, plural, rate, saving, size
-from placeaudit.rules.grouping import FindingGroup, group
+from placeaudit.report.units import count, duration, estimated, plural, rate, size
+from placeaudit.rules.grouping import FindingGroup, grouped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,7 +98,7 @@ class TerminalReporter:
         _headline(console, result)
         strays = [finding for finding in result.findings if finding.is_stray]
         infos = [finding for finding in result.findings if not finding.is_stray]
-        groups = self._groups(strays)
+        groups = grouped(strays, above=self._limit)
         shown = groups[: self._limit]
         for number, together in enumerate(shown, 1):
             console.print()
@@ -122,12 +122,6 @@ class TerminalReporter:
         _quality(console, result)
         self._next(console, result)
 
-    def _groups(self, findings: Sequence[Finding]) -> Sequence[FindingGroup]:
-        """A list longer than the limit is grouped by rule and function."""
-        if self._limit is None or len(findings) <= self._limit:
-            return [FindingGroup(finding) for finding in findings]
-        return group(findings)
-
     def _infos(self, console: Console, infos: Sequence[Finding]) -> None:
         if not self._notes:
             console.print(
@@ -136,10 +130,17 @@ class TerminalReporter:
             )
             return
         console.print("Worth knowing, not stray:", style="bold")
-        for finding in infos:
+        groups = grouped(infos, above=self._limit)
+        shown = groups[: self._limit]
+        for together in shown:
+            finding = together.lead
             head = f"{finding.rule} {finding.name}  {_place(finding)}".rstrip()
             console.print(_indented(head, style=_STYLE[Severity.INFO]))
             console.print(_indented(finding.message, 5))
+            _others(console, together, 5)
+        left = sum(1 + len(together.others) for together in groups[len(shown) :])
+        if left:
+            console.print(f"   … and {count(left)} more (-v shows all)", style="dim")
 
     def _next(self, console: Console, result: Result) -> None:
         if not self._next_run:
@@ -194,15 +195,15 @@ def _finding(console: Console, number: int, finding: Finding, result: Result) ->
     console.print(_indented(fix))
 
 
-def _others(console: Console, together: FindingGroup) -> None:
+def _others(console: Console, together: FindingGroup, columns: int = 3) -> None:
     """The other lines of a group, and how many of them are not named."""
     if not together.others:
         return
-    lines = ", ".join(str(finding.line) for finding in together.others[:_NAMED])
-    left = len(together.others) - _NAMED
-    more = f" and {plural(left, 'more line')}" if left > 0 else ""
-    noun = "line" if len(together.others) == 1 else "lines"
-    console.print(_indented(f"also here: {noun} {lines}{more} (-v shows each)", style="dim"))
+    lines = sorted({finding.line for finding in together.others})
+    named = ", ".join(map(str, lines[:_NAMED])) + (", …" if len(lines) > _NAMED else "")
+    noun = "line" if len(lines) == 1 else "lines"
+    text = f"and {count(len(together.others))} more of it here: {noun} {named} (-v shows each)"
+    console.print(_indented(text, columns, style="dim"))
 
 
 def _indented(text: str | Text, columns: int = 3, *, style: str = "") -> Padding:
@@ -227,7 +228,7 @@ def _cost(finding: Finding) -> str:
         blocked = duration(finding.blocked_s)
         parts.append(f"host blocked {blocked} ({finding.blocked_basis})")
     if finding.estimate is not None:
-        parts.append(f"a fix saves {saving(finding.estimate)}")
+        parts.append(" ".join(estimated(finding.estimate)))
     if finding.library:
         parts.append(f"made by {finding.library}")
     return " · ".join(parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from placeaudit.model import Estimate
 
-__all__ = ["count", "duration", "plural", "rate", "saving", "size"]
+__all__ = ["count", "duration", "estimated", "plural", "rate", "sentence", "size"]
 
 _BYTES_A_UNIT = 1024
 _SHORT = 10
@@ -58,11 +58,24 @@ def rate(per_step: float | None) -> str:
     return f"{_significant(per_step)} a step"
 
 
-def saving(estimate: Estimate) -> str:
-    """What a fix saves: ``"at most 4 % (1.2 ms a step, measured)"``."""
+def estimated(estimate: Estimate) -> tuple[str, str]:
+    """What a finding costs, as label and value.
+
+    A bound is what a fix saves at most: ``("a fix saves", "at most 4 % (1.2 ms a step,
+    measured)")``.  In simulation nothing tells how long the host would wait for work queued before,
+    nor whether other work hides it, so what is waited for is a cost, not a saving: ``("costs",
+    "1.2 ms a step (modelled on an idle h100; more behind queued work)")``.
+    """
     seconds = f"{duration(estimate.saved_s)} a step"
     if not estimate.is_bound:
-        return f"{seconds} on an idle device, more behind queued work"
+        model = estimate.basis.removeprefix("modelled on ")
+        return "costs", f"{seconds} (modelled on an idle {model}; more behind queued work)"
     if estimate.ratio is None:
-        return f"at most {seconds} ({estimate.basis})"
-    return f"at most {_significant(100 * estimate.ratio)} % ({seconds}, {estimate.basis})"
+        return "a fix saves", f"at most {seconds} ({estimate.basis})"
+    share = f"{_significant(100 * estimate.ratio)} %"
+    return "a fix saves", f"at most {share} ({seconds}, {estimate.basis})"
+
+
+def sentence(text: str) -> str:
+    """``"costs 3 ms"`` as ``"Costs 3 ms."``."""
+    return f"{text[:1].upper()}{text[1:]}."

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from placeaudit.model import Finding
 
-__all__ = ["FindingGroup", "group"]
+__all__ = ["FindingGroup", "group", "grouped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,20 @@ class FindingGroup:
 
 
 def group(findings: Iterable[Finding]) -> tuple[FindingGroup, ...]:
-    """``findings`` by rule, severity, file and function, in the order of each group's first."""
-    found: dict[tuple[str, str, str, str], list[Finding]] = {}
+    """``findings`` by rule, severity, file and function, in the order of each group's first.
+
+    What stands nowhere in the source (a note on the record) stays by itself.
+    """
+    found: dict[tuple[str, ...], list[Finding]] = {}
     for finding in findings:
-        key = finding.rule, finding.severity.value, finding.file, finding.function
+        place = (finding.file, finding.function) if finding.file else (finding.message,)
+        key = (finding.rule, finding.severity.value, *place)
         found.setdefault(key, []).append(finding)
     return tuple(FindingGroup(first, tuple(rest)) for first, *rest in found.values())
+
+
+def grouped(findings: Sequence[Finding], *, above: int | None) -> tuple[FindingGroup, ...]:
+    """Groups where there are more findings than ``above``; else, or if None, each by itself."""
+    if above is None or len(findings) <= above:
+        return tuple(FindingGroup(finding) for finding in findings)
+    return group(findings)

@@ -20,6 +20,7 @@ def test_one_command_a_stray(gold_result: Result) -> None:
         "::warning file=/work/train.py,line=8,endLine=8,title=PA201 scalar-read::"
         "loss.item() makes the host wait for the device in every step."
         "%0AFix: Keep the sum on the device and read it once per epoch."
+        "%0AA fix saves at most 5 %25 (500 µs a step, modelled on h100)."
     )
     assert second.startswith("::warning file=/work/train.py,line=4,endLine=4,title=PA202 ")
     assert last == "::notice title=placeaudit::1 finding worth knowing, not stray"

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from placeaudit.analyze.run import analyze
-from placeaudit.model import Finding
+from placeaudit.model import Finding, Severity
 from placeaudit.report.base import Result
 from placeaudit.report.html import HtmlReporter, charts, timeline
 from placeaudit.store.reader import read_run
+
+Make = Callable[..., Finding]
 
 
 class Page(HTMLParser):
@@ -167,3 +169,29 @@ def test_backticks_become_code_and_stay_escaped(
     text = HtmlReporter().render([dataclasses.replace(gold_result, findings=(finding,))])
     assert "<code>a &lt; b</code> is 1 &lt; 2" in text
     assert "an odd ` stays" in text
+
+
+def test_a_long_list_is_grouped(gold_result: Result, make_finding: Make) -> None:
+    many = tuple(make_finding(line=line, function="train") for line in range(1, 71))
+    one = make_finding(rule="PA205", name="explicit-sync", line=99, function="train")
+    notes = tuple(
+        make_finding(rule="PA903", severity=Severity.INFO, file="", line=0, message=text)
+        for text in ("one thing", "another")
+    )
+    page = HtmlReporter().render([dataclasses.replace(gold_result, findings=(*many, one, *notes))])
+    counts = re.findall(
+        r'<article class="finding \w+" data-count="(\d+)" .*?data-rule="(\w+)"', page
+    )
+    assert counts == [("70", "PA201"), ("1", "PA205"), ("1", "PA903"), ("1", "PA903")]
+    assert "69 more of it in this function" in page
+    assert page.count('<li><span class="place">/work/train.py:') == 50
+    assert "19 more are not on this page; <code>placeaudit check -v</code>" in page
+    apart = HtmlReporter(group_above=100).render([dataclasses.replace(gold_result, findings=many)])
+    assert apart.count('<article class="finding') == 70
+
+
+def test_what_is_cut_counts_whole_groups(gold_result: Result, make_finding: Make) -> None:
+    many = tuple(make_finding(line=i, function=f"f{i // 2}") for i in range(40))
+    page = HtmlReporter(max_findings=5).render([dataclasses.replace(gold_result, findings=many)])
+    assert page.count('<article class="finding') == 5
+    assert "30 more of smaller cost are not on this page" in page

@@ -18,7 +18,8 @@ def test_headline_table_and_details(gold_result: Result) -> None:
     rows = [line for line in lines if line.startswith("| ⚠️ ")]
     assert [row.split(" | ")[1] for row in rows] == ["PA201 scalar-read", "PA202 pageable-upload"]
     assert "`/work/train.py:8`" in rows[0]
-    assert "saves at most 5.0%" in rows[0]
+    assert "blocks 12.3 ms (modelled on h100)" in rows[0]
+    assert "a fix saves at most 5 % (500 µs a step, modelled on h100)" in rows[0]
     assert text.count("<details>") == text.count("</details>") == 2
     assert "* fix: Keep the sum on the device" in text
     assert "<summary>1 finding not stray</summary>" in text

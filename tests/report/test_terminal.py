@@ -48,7 +48,7 @@ def test_a_long_list_is_grouped_by_rule_and_function(
     many = tuple(make_finding(line=i, function=f"f{i % 2}") for i in range(1, 23))
     result = dataclasses.replace(gold_result, findings=many)
     text = TerminalReporter(limit=10).render([result])
-    assert "also here: lines 3, 5, 7, 9, 11, 13, 15, 17 and 2 more lines (-v shows each)" in text
+    assert "and 10 more of it here: lines 3, 5, 7, 9, 11, 13, 15, 17, … (-v shows each)" in text
     assert "2 PA201" in text
     assert "3 PA201" not in text
     assert "of smaller cost" not in text
@@ -125,3 +125,19 @@ def test_a_device_that_was_not_used_is_neither_clean_nor_stray(
     text = TerminalReporter().render([Result(simulated, ())])
     assert "Nothing crossed between devices. The program ran on the host only." in text
     assert "No stray copy" not in text
+
+
+def test_a_long_list_of_notes_is_grouped(
+    gold_result: Result, make_finding: Callable[..., Finding]
+) -> None:
+    infos = [
+        make_finding(severity=Severity.INFO, line=line, function=f"f{line % 4}")
+        for line in range(1, 31)
+    ]
+    result = dataclasses.replace(gold_result, findings=tuple(infos))
+    text = TerminalReporter(limit=3, notes=True).render([result])
+    assert text.count("PA201 scalar-read") == 3
+    assert "and 7 more of it here: lines 5, 9, 13, 17, 21, 25, 29 (-v shows each)" in text
+    assert "… and 7 more (-v shows all)" in text
+    every = TerminalReporter(limit=None, notes=True).render([result])
+    assert every.count("PA201 scalar-read") == 30

@@ -38,14 +38,21 @@ def test_rate(per_step: float | None, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "basis", "text"),
+    ("ratio", "bound", "basis", "text"),
     [
-        (0.04, "measured", "at most 4 % (1.2 ms a step, measured)"),
-        (None, "modelled on h100", "at most 1.2 ms a step (modelled on h100)"),
+        (0.04, True, "measured", "a fix saves at most 4 % (1.2 ms a step, measured)"),
+        (None, True, "modelled on h100", "a fix saves at most 1.2 ms a step (modelled on h100)"),
+        (
+            None,
+            False,
+            "modelled on h100",
+            "costs 1.2 ms a step (modelled on an idle h100; more behind queued work)",
+        ),
     ],
 )
-def test_saving(ratio: float | None, basis: str, text: str) -> None:
-    assert units.saving(Estimate(0.0012, ratio, 0.0, 0.0012, True, basis)) == text
+def test_estimated(ratio: float | None, bound: bool, basis: str, text: str) -> None:
+    estimate = Estimate(0.0012, ratio, 0.0, 0.0012, bound, basis)
+    assert " ".join(units.estimated(estimate)) == text
 
 
 def test_plural() -> None:

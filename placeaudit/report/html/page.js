@@ -50,17 +50,19 @@
       kinds.map((kind) => [kind, new Set(chips[kind].filter(pressed).map((c) => c.dataset[kind]))]),
     );
     const findings = $$(".finding");
+    const count = (finding) => Number(finding.dataset.count);
+    const all = findings.reduce((sum, finding) => sum + count(finding), 0);
     let shown = 0;
     for (const finding of findings) {
       const visible =
         kinds.every((kind) => on[kind].has(finding.dataset[kind])) &&
         words.every((word) => finding.dataset.text.includes(word));
       finding.hidden = !visible;
-      shown += visible;
+      if (visible) shown += count(finding);
     }
-    $("#shown").textContent = findings.length ? `${shown} of ${findings.length} shown` : "";
-    $("#none").hidden = shown > 0 || findings.length === 0;
-    $("#reset").hidden = shown === findings.length;
+    $("#shown").textContent = all ? `${shown} of ${all} shown` : "";
+    $("#none").hidden = shown > 0 || all === 0;
+    $("#reset").hidden = shown === all;
   }
 
   function changed() {

@@ -23,15 +23,21 @@ class HtmlReporter:
     """Renders runs as one page.
 
     Args:
-        max_findings: Findings shown a run; the rest are counted.
+        max_findings: Findings shown a run, groups counted as one; the rest are counted.
+        group_above: From more findings than this on, those of one rule in one function stand
+            together.
     """
 
-    def __init__(self, *, max_findings: int = 200) -> None:
+    def __init__(self, *, max_findings: int = 200, group_above: int = 10) -> None:
         self._max_findings = max_findings
+        self._group_above = group_above
 
     def render(self, results: Sequence[Result]) -> str:
         """The page, UTF-8 text."""
-        runs = [view.run_view(result, limit=self._max_findings) for result in results]
+        runs = [
+            view.run_view(result, limit=self._max_findings, group_above=self._group_above)
+            for result in results
+        ]
         figures = [
             {
                 "direction": charts.direction_figure(result),

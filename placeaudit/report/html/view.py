@@ -12,19 +12,27 @@ from placeaudit.errors import UsageError
 from placeaudit.model import Finding
 from placeaudit.report.base import Result
 from placeaudit.report.summary import observed
-from placeaudit.report.units import count, duration, plural, rate, saving, size
+from placeaudit.report.units import count, duration, estimated, plural, rate, size
+from placeaudit.rules.grouping import FindingGroup, grouped
 from placeaudit.rules.registry import find
 
 __all__ = ["rule_docs", "run_view", "short_path"]
 
 #: Lines of source shown before and after the line of a finding.
 _CONTEXT = 2
+#: Further lines of a group that are named.
+_MOST_OTHERS = 50
 
 
-def run_view(result: Result, *, limit: int) -> dict[str, Any]:
-    """Everything the template needs for one run but its charts."""
+def run_view(result: Result, *, limit: int, group_above: int) -> dict[str, Any]:
+    """Everything the template needs for one run but its charts.
+
+    At most ``limit`` findings, those of one rule in one function counted as one where there are
+    more than ``group_above``.
+    """
     meta, summary = result.audit.meta, result.summary
-    shown = result.findings[:limit]
+    groups = grouped(result.findings, above=group_above)
+    shown = groups[:limit]
     started = datetime.fromtimestamp(meta.started_unix_s, UTC)
     return {
         "program": Path(meta.argv[0]).name if meta.argv else Path(meta.path).name,
@@ -45,8 +53,8 @@ def run_view(result: Result, *, limit: int) -> dict[str, Any]:
         "steps_how": summary.steps_how,
         "summary": summary,
         "tiles": _tiles(result),
-        "findings": [_finding(result, finding) for finding in shown],
-        "findings_left": len(result.findings) - len(shown),
+        "findings": [_group(result, together) for together in shown],
+        "findings_left": sum(1 + len(together.others) for together in groups[limit:]),
         "notes": [
             {
                 "rule": note.rule,
@@ -95,6 +103,31 @@ def _tiles(result: Result) -> list[dict[str, str]]:
     return tiles
 
 
+def _group(result: Result, together: FindingGroup) -> dict[str, Any]:
+    """A finding with the others of its rule in its function."""
+    found = _finding(result, together.lead)
+    others = together.others[:_MOST_OTHERS]
+    return found | {
+        "count": 1 + len(together.others),
+        "others": [_other(result, finding) for finding in others],
+        "others_left": len(together.others) - len(others),
+        "search": "\n".join(
+            [found["search"], *("\n".join(_searched(f)).lower() for f in together.others)]
+        ),
+    }
+
+
+def _other(result: Result, finding: Finding) -> dict[str, Any]:
+    """A line of a group, short."""
+    facts = dict(_facts(finding))
+    names = ("occurrences", "bytes", "host blocked", "a fix saves", "costs")
+    return {
+        "place": f"{short_path(finding.file, result.audit.meta.cwd)}:{finding.line}",
+        "line": source_line(result, finding.file, finding.line),
+        "facts": [(name, facts[name]) for name in names if name in facts],
+    }
+
+
 def _finding(result: Result, finding: Finding) -> dict[str, Any]:
     cwd = result.audit.meta.cwd
     return {
@@ -137,8 +170,9 @@ def _facts(finding: Finding) -> list[tuple[str, str]]:
     if finding.blocked_s is not None:
         facts.append(("host blocked", f"{duration(finding.blocked_s)} ({finding.blocked_basis})"))
     if finding.estimate is not None:
-        facts.append(("a fix saves", saving(finding.estimate)))
-    facts.append(("phase", finding.phase))
+        facts.append(estimated(finding.estimate))
+    if finding.phase != "other":
+        facts.append(("phase", finding.phase))
     if finding.module:
         facts.append(("module", finding.module))
     if finding.library:
