@@ -159,7 +159,8 @@
     const { data, layout } = styled(figureOf(chart));
     window.Plotly.react(chart, data, layout, {
       displaylogo: false,
-      displayModeBar: chart.dataset.figure === "timeline",
+      // On a narrow screen it would lie over the legend.
+      displayModeBar: chart.dataset.figure === "timeline" && chart.clientWidth > 600,
       responsive: true,
       modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]],
     });

@@ -120,7 +120,7 @@ def _group(result: Result, together: FindingGroup) -> dict[str, Any]:
 def _other(result: Result, finding: Finding) -> dict[str, Any]:
     """A line of a group, short."""
     facts = dict(_facts(finding))
-    names = ("occurrences", "bytes", "host blocked", "a fix saves", "costs")
+    names = ("occurrences", "bytes", "host blocked")
     return {
         "place": f"{short_path(finding.file, result.audit.meta.cwd)}:{finding.line}",
         "line": source_line(result, finding.file, finding.line),
