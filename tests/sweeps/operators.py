@@ -135,7 +135,8 @@ def run_sweep(names: Iterable[str], options: Options) -> Sweep:
             batches.append(_Batch(options, folder, [(name, []) for name in hand]))
         with ThreadPoolExecutor(options.jobs) as pool:
             records = [record for part in pool.map(_Batch.run, batches) for record in part]
-    return Sweep(records, time.monotonic() - started)
+    limit = 0 if options.samples == Options.samples else options.samples
+    return Sweep(records, time.monotonic() - started, limit)
 
 
 def main() -> int:

@@ -238,11 +238,16 @@ def _paired(name: str, host: list[Any], device: list[Any]) -> Iterator[tuple[Any
 
 
 def samples_of(op: Any, dtype: torch.dtype, limit: int) -> Iterator[tuple[Any, Any]]:
-    """PyTorch's samples for the host, each with what it makes for the device in its place."""
+    """PyTorch's samples for the host, each with what it makes for the device in its place.
+
+    Of more than ``limit``, as many at equal distances.
+    """
     has_gradient = op.supports_autograd and dtype in op.supported_backward_dtypes("cpu")
     torch.manual_seed(3)
     made = [list(op.sample_inputs(d, dtype, requires_grad=has_gradient)) for d in (HOST, DEVICE)]
-    for pair in itertools.islice(_paired(op.name, *made), limit):
+    pairs = list(_paired(op.name, *made))
+    step = max(1.0, len(pairs) / limit)
+    for pair in (pairs[int(i * step)] for i in range(min(limit, len(pairs)))):
         if op.name == "linalg.lstsq":  # another algorithm by default
             for sample in pair:
                 sample.kwargs["driver"] = sample.kwargs.get("driver") or "gels"
