@@ -339,6 +339,7 @@ def add_libraries(
         torch._C,
         {
             "_has_cudnn": True,
+            "_can_use_cudnn_attention": lambda _parameters, _debug=False: False,
             "_graph_pool_handle": lambda: (0, 1),
             # Programs ask for them to have the libraries ready; nothing here can use them.
             "_cuda_getCurrentBlasHandle": lambda: id(_nothing),

@@ -28,7 +28,7 @@ CHECK = (
 legacy: Any = torch.cuda  # its types are made in C++
 
 #: What of a CPU build would give the simulation away.
-LEAKS = ("not compiled with CUDA", "ATen_cuda", "USE_CUDA", "dummy base class", "no attribute")
+LEAKS = ("not compiled with CUDA", "ATen_cuda", "without USE_CUDA", "dummy base", "no attribute")
 
 
 class Case(NamedTuple):
