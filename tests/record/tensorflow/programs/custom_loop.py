@@ -1,0 +1,23 @@
+"""A custom loop: forward, backward and update in eager mode, then a compiled function."""
+
+import tensorflow as tf
+
+tf.keras.utils.set_random_seed(0)
+model = tf.keras.Sequential([tf.keras.layers.Input((8,)), tf.keras.layers.Dense(4)])
+optimizer = tf.keras.optimizers.SGD(0.1)
+x = tf.random.normal([16, 8])
+losses = []
+for _ in range(5):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model(x) ** 2)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+    losses.append(float(loss))
+
+
+@tf.function
+def evaluate(batch):
+    return tf.reduce_mean(model(batch))
+
+
+print(losses, float(evaluate(x)))
