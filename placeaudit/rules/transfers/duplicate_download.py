@@ -55,7 +55,9 @@ def duplicate_downloads(facts: Facts) -> SmallInts:
 
 
 def _repeated_values(facts: Facts, out: SmallInts) -> None:
-    """Single values that two lines of one function read from the same name, in the same step.
+    """Single values that two lines of one function read from the same name, in the same turn.
+
+    An optimizer may step in between.
 
     Small values are equal by chance, and neighbours in one storage share its version: here the
     source must say that it is the same tensor.
@@ -75,12 +77,13 @@ def _repeated_values(facts: Facts, out: SmallInts) -> None:
     if not len(rows):
         return
     code = codes(
-        key[rows], copies.src_storage[rows], copies.src_version[rows], copies.step[rows],
+        key[rows], copies.src_storage[rows], copies.src_version[rows], copies.content_hash[rows],
         copies.thread[rows], copies.process[rows],
     )  # fmt: skip
     before = previous_same(code)
     again, first = rows[before >= 0], rows[before[before >= 0]]
     other = copies.site[again] != copies.site[first]
+    other &= copies.step[again] - copies.step[first] <= 1
     out[again[other]] = first[other]
 
 

@@ -250,7 +250,7 @@ class SmallCopies:
                 f"each at most {largest}, whenever {loop.words}{elsewhere} runs, "
                 f"{recurrence.words}"
             ),
-            fix=_fix(call, loop, copies, rows),
+            fix=_fix(call, loop, copies, rows, len(sizes)),
             related=[("repeated here", frame)] if frame != group.site.user else [],
             evidence=[
                 Evidence(
@@ -263,10 +263,12 @@ class SmallCopies:
         )
 
 
-def _fix(call: CallSite | None, loop: Loop, copies: Copies, rows: Rows) -> str:
+def _fix(call: CallSite | None, loop: Loop, copies: Copies, rows: Rows, executions: int) -> str:
     alike = len(np.unique(copies.shape[rows])) == 1
     if int(copies.direction[rows[0]]) == D2H:
-        return _download_fix(call, loop, alike=alike)
+        storages = np.unique(copies.src_storage[rows])
+        parts = storages[0] >= 0 and len(storages) <= executions
+        return _download_fix(call, loop, alike=alike, parts=bool(parts))
     upload = upload_at(call) if call else None
     if call is None or upload is None:
         return "collect the tensors on the host and upload them as one"
@@ -280,7 +282,8 @@ def _fix(call: CallSite | None, loop: Loop, copies: Copies, rows: Rows) -> str:
     return f"stack them on the host and upload once: `torch.stack({made}).to({device})`"
 
 
-def _download_fix(call: CallSite | None, loop: Loop, *, alike: bool) -> str:
+def _download_fix(call: CallSite | None, loop: Loop, *, alike: bool, parts: bool) -> str:
+    """``parts``: what one execution downloads are parts of one tensor."""
     node = call.node if call else None
     subject: ast.expr | None = None
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -297,6 +300,8 @@ def _download_fix(call: CallSite | None, loop: Loop, *, alike: bool) -> str:
     made = _each(call, subject, loop)
     moved = isinstance(node.func, ast.Attribute) and node.func.attr in {"cpu", "to"}
     read = "cpu" if moved else "tolist"
+    if parts and made.isidentifier():
+        return f"these are parts of one tensor: download it whole, once: `{made}.{read}()`"
     return f"stack them on the device and download once: `torch.stack({made}).{read}()`"
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from placeaudit.analyze.audit import D2H, H2D, Audit
 from placeaudit.analyze.lineage import SCALAR_BYTES, Fate, itemsize
 from placeaudit.model import Certainty, Evidence, Finding, Severity
-from placeaudit.rules.base import by_library, finding, library_name
+from placeaudit.rules.base import by_library, finding, library_name, recurs
 from placeaudit.rules.facts import Facts, Group
 from placeaudit.rules.transfers import host_created
 from placeaudit.rules.transfers.duplicate_upload import duplicate_uploads
@@ -277,7 +277,7 @@ class WideCopy:
         """One finding for each site that copies wide."""
         copies = facts.audit.copies
         for found in facts.once(wide_copies):
-            if copies.steady[found.group.rows].any():
+            if recurs(facts, copies, found.group.rows):
                 yield self._finding(facts, found)
 
     def _finding(self, facts: Facts, found: Wide) -> Finding:
@@ -311,7 +311,11 @@ class WideCopy:
                 f"{text} copies to {dst} {what}: {found.saved} bytes a copy need not cross, "
                 f"{recurrence.words}{by}"
             ),
-            fix=_fix(found, src, dst),
+            fix=(
+                f"nothing to change in this line; {library_name(group.site)} copies on your behalf"
+                if group.site.library
+                else _fix(found, src, dst)
+            ),
             evidence=[
                 Evidence(
                     "dtype",
