@@ -16,7 +16,7 @@ BIN := .venv/bin
 PURELIB := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-torch test-libraries test-gpu lint format bench bench-analysis bench-memory sweep clean FORCE
+.PHONY: demo test test-torch test-libraries test-gpu lint format bench bench-analysis bench-page bench-memory sweep clean FORCE
 .DELETE_ON_ERROR:
 
 demo: .venv/.test
@@ -66,6 +66,9 @@ bench: .venv/.test
 
 bench-analysis: .venv/.test
 	$(BIN)/python tests/benchmarks/analysis.py
+
+bench-page: .venv/.test
+	$(BIN)/python tests/benchmarks/page.py
 
 # Memory and disk that recording takes over long runs, written to reports/memory.md.
 bench-memory: .venv/.test
