@@ -108,11 +108,22 @@ def command(
     with _blaming(configured.origins.get("simulate", "") if simulate is None else ""):
         simulated = _start_simulation(configured.simulate if simulate is None else simulate)
     owned = split(own) or configured.own
-    run = _create(output, program, simulated, force=force, module=module)
+    from placeaudit.commands.launch import find_launch
+
+    launch = find_launch()
+    leads = launch is None or launch.leads
+    if launch is not None and not leads:
+        run = launch.join(None if output is None else output.absolute(), _DEFAULT_OUTPUT)
+    else:
+        name = "" if launch is None else launch.name
+        run = _create(output, program, simulated, force=force, module=module, launch=name)
 
     here, pid = Path.cwd(), os.getpid()
-    code = _record(run, target, own=owned, window=window)
-    if os.getpid() == pid:  # a forked child that fell off the program's end has no verdict to give
+    code = _record(run, target, own=owned, window=window, role="main" if leads else "subprocess")
+    # A forked child that fell off the program's end has no verdict to give.
+    if os.getpid() == pid and leads:
+        if launch is not None:
+            launch.wait_for_others(run)
         _Ending(run, here, configured, owned, html, force, quiet, verbose).conclude()
     # The system keeps eight bits of an exit code; below zero stands for a signal here.
     return -signal.SIGINT if _was_interrupted(code) else code & 0xFF
@@ -127,13 +138,15 @@ def _blaming(origin: str) -> Iterator[None]:
         raise type(error)(f"{origin}{': ' if origin else ''}{error}") from None
 
 
-def _record(run: Path, target: Target, *, own: tuple[str, ...], window: StepWindow) -> int:
+def _record(
+    run: Path, target: Target, *, own: tuple[str, ...], window: StepWindow, role: str
+) -> int:
     """Run the program under a recording session; its exit code."""
     from placeaudit.record.launch import run_target
     from placeaudit.record.session import Session
 
     try:
-        session = Session.start(run, own=own, steps=window)
+        session = Session.start(run, role=role, own=own, steps=window)
     except OSError as error:
         raise OutputError(f"cannot write the record to {run}: {error.strerror}") from error
     code = 1
@@ -175,7 +188,13 @@ def _simulation_failed(error: SimulationError) -> None:
 
 
 def _create(
-    output: Path | None, program: tuple[str, ...], simulated: str, *, force: bool, module: bool
+    output: Path | None,
+    program: tuple[str, ...],
+    simulated: str,
+    *,
+    force: bool,
+    module: bool,
+    launch: str,
 ) -> Path:
     """Make the record's directory; without ``-o`` the first free default name."""
     from placeaudit.store.writer import create_run
@@ -183,10 +202,10 @@ def _create(
     argv = ("-m", *program) if module else program
     if output is not None:
         run = output.absolute()
-        create_run(run, argv=argv, simulated=simulated, force=force)
+        create_run(run, argv=argv, simulated=simulated, force=force, launch=launch)
         return run
     run = _first_free(Path(_DEFAULT_OUTPUT).absolute())
-    create_run(run, argv=argv, simulated=simulated)
+    create_run(run, argv=argv, simulated=simulated, launch=launch)
     return run
 
 

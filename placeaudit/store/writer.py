@@ -65,11 +65,17 @@ def write_meta(folder: Path, values: Mapping[str, object]) -> None:
 
 
 def create_run(
-    path: Path, *, argv: Sequence[str], simulated: str = "", force: bool = False
+    path: Path,
+    *,
+    argv: Sequence[str],
+    simulated: str = "",
+    force: bool = False,
+    launch: str = "",
 ) -> None:
     """Make the run directory ``path`` with its ``meta.json``.
 
     ``simulated`` is the specification of the simulated device ("cuda:2=h100"), "" for real ones.
+    ``launch`` names the launch of several ranks that record into it, "" outside of one.
     ``force`` replaces an earlier record; a directory that is no record is never deleted.
 
     Raises:
@@ -80,7 +86,8 @@ def create_run(
         if path.exists() or path.is_symlink():
             _make_room(path, force=force)
         path.mkdir(parents=True, exist_ok=True)
-        write_meta(path, _run_meta(argv, simulated))
+        meta = _run_meta(argv, simulated)
+        write_meta(path, {**meta, "launch": launch} if launch else meta)
     except OSError as error:
         raise OutputError(f"cannot write the record to {path}: {error.strerror}") from error
 

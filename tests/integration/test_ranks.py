@@ -1,0 +1,59 @@
+"""Two ranks under ``torchrun``, audited from outside of it and from inside."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import placeaudit
+
+pytest.importorskip("torch")
+
+PROGRAM = str(Path(__file__).parent / "programs" / "ranks.py")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+TRACE = ("-m", "placeaudit", "trace", "--simulate", "cuda:2", "-o", "run")
+
+COMMANDS = {
+    "trace of torchrun": (*TRACE, *TORCHRUN, PROGRAM),
+    "torchrun of trace": (*TORCHRUN, *TRACE, PROGRAM),
+}
+
+
+def audit(folder: Path, *command: str) -> tuple[placeaudit.Run, Any]:
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return placeaudit.load(folder / "run"), done
+
+
+@pytest.mark.parametrize("how", COMMANDS)
+def test_clean_training_of_two_ranks_is_clean(how: str, tmp_path: Path) -> None:
+    run, done = audit(tmp_path, *COMMANDS[how])
+    assert [(f.rule, f.line) for f in run.findings if f.is_stray] == []
+    assert done.stdout.startswith("loss ")
+    assert done.stderr.count("placeaudit: ") == 1  # one verdict for all
+    copies = run.copies.to_pylist()
+    # Every batch crosses to the rank it belongs to; gradients go from device to device unseen.
+    sizes = {16 * 64 * 4, 16 * 8}
+    batches = Counter(row["dst"] for row in copies if row["bytes"] in sizes and row["pinned"])
+    assert batches == {"cuda:0": 2 * 2 * 8, "cuda:1": 2 * 2 * 8}
+    assert not [row for row in copies if row["direction"] == "d2d"]
+
+
+@pytest.mark.parametrize("how", COMMANDS)
+def test_what_both_ranks_do_is_said_once(how: str, tmp_path: Path) -> None:
+    run, _ = audit(tmp_path, *COMMANDS[how], "stray")
+    stray = [finding for finding in run.findings if finding.is_stray]
+    line = next(
+        number
+        for number, text in enumerate(Path(PROGRAM).read_text().splitlines(), 1)
+        if "loss.item()" in text
+    )
+    assert [(f.rule, f.line, f.count) for f in stray] == [("PA201", line, 2 * 2 * 8)]
