@@ -8,7 +8,7 @@ Work is bounded by the window; the whole run's copies are not walked.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -104,6 +104,8 @@ class Origins:
     operations: tuple[str, ...]
     #: Tensors took part that no download brought.
     mixed: bool
+    #: The values were changed where the window cannot see it: in an array over the same memory.
+    in_array: bool = False
 
 
 class Lineage:
@@ -279,12 +281,13 @@ class Lineage:
         audit, operations = self._audit, self._audit.operations
         downloads: dict[int, None] = {}
         between: list[int] = []
-        mixed = False
+        mixed = handed_out = False
         memory, _ = self.source(upload)
         pending, seen = [(memory, upload)], {memory}
         while pending and len(between) < _DEEPEST:
             memory, before = pending.pop()
             start, taken = self._last_content(memory, before)
+            handed_out |= self._handed_out(memory, start, before)
             if start >= 0 and operations.copy[start] >= 0:
                 if audit.copies.direction[operations.copy[start]] == D2H:
                     downloads[int(operations.copy[start])] = None
@@ -306,7 +309,23 @@ class Lineage:
         if not downloads:
             return None
         names = tuple(audit.text(int(operations.name[o])) for o in sorted(set(between)))
-        return Origins(int(operations.copy[upload]), tuple(downloads), names, mixed)
+        copy = int(operations.copy[upload])
+        in_array = handed_out and not names and self._changed(copy, downloads)
+        return Origins(copy, tuple(downloads), names, mixed, in_array)
+
+    def _handed_out(self, memory: int, after: int, before: int) -> bool:
+        """Whether ``memory`` left PyTorch between two operations: an array may write to it."""
+        kinds = self._audit.operations.kind
+        return any(
+            operation < before and kinds[operation] == EXPORTED
+            for operation, _ in self.uses(memory, after)
+        )
+
+    def _changed(self, upload: int, downloads: Iterable[int]) -> bool:
+        """Whether no download brought just what is uploaded; False where contents are not known."""
+        contents = self._audit.copies.content_hash
+        known = [int(contents[copy]) for copy in (upload, *downloads)]
+        return 0 not in known and known[0] not in known[1:]
 
     def _last_content(self, memory: int, before: int) -> tuple[int, tuple[int, ...]]:
         """The operation that gave ``memory`` its content, and what it was made from; -1 unknown."""

@@ -25,7 +25,7 @@ MAX_DEPTH: Final = 128
 #: Distinct stacks of one process; above, events are recorded without one, and the record says so.
 MAX_STACKS: Final = 50_000
 #: Distinct frames, likewise.
-MAX_FRAMES: Final = 100_000
+MAX_FRAMES: Final = 50_000
 #: Frames in the chains that are recognised at once.  Above, they are forgotten and told anew: code
 #: that a program generates in every step makes ever new chains of the same lines.
 MAX_CHAINED: Final = 30_000

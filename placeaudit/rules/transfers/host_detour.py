@@ -61,6 +61,8 @@ def host_detours(facts: Facts) -> tuple[Detour, ...]:
         detour = _by_window(facts, group, origins.get(group.index, []))
         if detour is None:
             detour = _by_expression(facts, group, by_node)
+        if detour is None:
+            detour = _by_array(facts, group, origins.get(group.index, []))
         if detour is not None:
             found.append(detour)
     return tuple(found)
@@ -103,6 +105,18 @@ def _by_window(facts: Facts, group: Group, origins: list[Origins]) -> Detour | N
         any(o.mixed for o in mine),
         seen=True,
     )
+
+
+def _by_array(facts: Facts, group: Group, origins: list[Origins]) -> Detour | None:
+    """What came down goes up from the same memory, with other values: an array's work."""
+    mine = [o for o in origins if o.in_array and not o.mixed and _same_device(facts, o)]
+    if not mine:
+        return None
+    sites = {int(facts.audit.copies.site[d]) for o in mine for d in o.downloads}
+    why = (
+        "an array over the same memory was written to: whether the device can do that is not known"
+    )
+    return Detour(group, tuple(sorted(sites)), ("numpy",), why, mixed=False, seen=False)
 
 
 def _same_device(facts: Facts, origins: Origins) -> bool:
