@@ -11,6 +11,7 @@ import linecache
 import os
 import sysconfig
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Final
@@ -121,6 +122,20 @@ class Sites:
         resolved = self._chain(frame, end)
         return resolved.stack if resolved.has_user else -1
 
+    def known(self, places: Iterable[tuple[str, int, str]]) -> int:
+        """The id of a stack that a framework has kept: (file, line, function), innermost first.
+
+        Columns are not known of such frames.  -1 where no frame is to show.
+        """
+        with self._lock:
+            frames = [
+                Frame(os.path.abspath(file), function, line, package=package_of(file))  # noqa: PTH100
+                for file, line, function in itertools.islice(places, MAX_DEPTH)
+            ]
+            rows = (self._row(frame) for frame in frames if frame.package != "placeaudit")
+            ids = tuple(row for row in rows if row >= 0)
+            return self._stack(ids) if ids else -1
+
     def _chain(self, frame: FrameType | None, end: CodeType | None) -> _Resolved:
         first = frame
         key: list[int] = []
@@ -188,23 +203,26 @@ class Sites:
             return known
         self._codes[id(code)] = code
         frame = self._describe(code, lasti)
-        number = -1
-        if frame.package != "placeaudit":
-            number = self._rows.get(frame, -1)
-            if number < 0 and len(self._rows) >= MAX_FRAMES:
-                self._refuse(f"more than {MAX_FRAMES} frames")
-            elif number < 0:
-                number = self._rows[frame] = len(self._rows)
-                self._writer.rows("frames").append(
-                    (
-                        frame.file, frame.function, frame.line, frame.end_line,
-                        frame.col, frame.end_col, frame.package,
-                    )
-                )  # fmt: skip
-            if not frame.package and number >= 0:
-                self._sources.setdefault(frame.file, False)
+        number = self._row(frame) if frame.package != "placeaudit" else -1
         self._frames[id(code), lasti] = (number, frame)
         return number, frame
+
+    def _row(self, frame: Frame) -> int:
+        """The number of the frame's row in ``frames``; -1 where there are too many."""
+        number = self._rows.get(frame, -1)
+        if number < 0 and len(self._rows) >= MAX_FRAMES:
+            self._refuse(f"more than {MAX_FRAMES} frames")
+        elif number < 0:
+            number = self._rows[frame] = len(self._rows)
+            self._writer.rows("frames").append(
+                (
+                    frame.file, frame.function, frame.line, frame.end_line,
+                    frame.col, frame.end_col, frame.package,
+                )
+            )  # fmt: skip
+        if not frame.package and number >= 0:
+            self._sources.setdefault(frame.file, False)
+        return number
 
     def _describe(self, code: CodeType, lasti: int) -> Frame:
         known = self._packages.get(code.co_filename)

@@ -25,6 +25,7 @@ from placeaudit.model import HashKind
 from placeaudit.record.clock import now_ns
 from placeaudit.record.content import hash_bytes
 from placeaudit.record.tensorflow.context import FIRST_TENSOR, Known, TensorflowContext, ThreadState
+from placeaudit.record.tensorflow.graphs import FunctionRecorder, is_function
 from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 
 __all__ = [
@@ -48,8 +49,6 @@ _RESOURCE: Final = dtypes.resource
 #: Types that a GPU build keeps on the host.
 HOST_DTYPES: Final = frozenset({dtypes.int32, dtypes.string, dtypes.resource, dtypes.variant})
 _NONE: Final[frozenset[str]] = frozenset()
-#: Names of functions that were traced; what they take is where their graph wants it.
-_FUNCTION: Final = "__"
 _NO_HASH: Final = (0, int(HashKind.NONE))
 
 
@@ -114,6 +113,7 @@ class OperationRecorder:
         context: TensorflowContext,
         kernels: KernelTable,
         host_dtypes: frozenset[Any] = HOST_DTYPES,
+        functions: FunctionRecorder | None = None,
     ) -> None:
         self.context = context
         self._kernels = kernels
@@ -124,7 +124,7 @@ class OperationRecorder:
         #: Tensors whose device is a GPU and whose memory is the host's, by the kernel's wish.
         self._on_host = _Recent(_MIRRORS)
         self._numbers = _Recent(_MIRRORS)
-        self._ran_function = False
+        self._functions = functions or FunctionRecorder(context)
 
     def wrap_fast(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """``TFE_Py_FastPathExecute`` with a look at its inputs."""
@@ -149,33 +149,27 @@ class OperationRecorder:
         context = self.context
 
         def execute(handle: Any, device: Any, operation: Any, inputs: Any, *rest: Any) -> Any:
+            if is_function(operation) and not context.state().busy:
+                name = operation.decode() if isinstance(operation, bytes) else operation
+                return self._functions.call(
+                    name,
+                    inputs,
+                    lambda: original(handle, device, operation, inputs, *rest),
+                    sys._getframe(1),
+                )
             start = now_ns()
             result = original(handle, device, operation, inputs, *rest)
             state = context.state()
             if not state.busy:
                 try:
                     name = operation.decode() if isinstance(operation, bytes) else operation
-                    if name.startswith(_FUNCTION):
-                        self._not_seen(sys._getframe(1))
-                    else:
-                        call = Call(name, start, state, sys._getframe(1))
-                        self.after(call, self._grouped(name, list(inputs)), result, device)
+                    call = Call(name, start, state, sys._getframe(1))
+                    self.after(call, self._grouped(name, list(inputs)), result, device)
                 except Exception as error:  # noqa: BLE001
                     context.failed(error)
             return result
 
         return execute
-
-    def _not_seen(self, frame: FrameType | None) -> None:
-        """Say once that a compiled function ran."""
-        if not self._ran_function:
-            self._ran_function = True
-            self.context.writer.note(
-                "PA902",
-                "a compiled TensorFlow function ran: what it copies between devices inside is not "
-                "recorded",
-                self.context.sites.capture(frame),
-            )
 
     def _signature(self, operation: str) -> _Signature:
         known = self._signatures.get(operation)

@@ -10,6 +10,7 @@ from tensorflow.python.framework import ops
 
 from placeaudit.record.sites import Sites
 from placeaudit.record.tensorflow.context import TensorflowContext
+from placeaudit.record.tensorflow.graphs import FunctionRecorder
 from placeaudit.record.tensorflow.operations import OperationRecorder
 from placeaudit.record.tensorflow.patches import PatchSet
 from placeaudit.record.tensorflow.phases import PhaseSource
@@ -38,7 +39,9 @@ class TensorflowSource:
         if self._patches is not None:
             return
         patches = self._patches = PatchSet()
-        recorder = OperationRecorder(self._context, _kernels())
+        functions = FunctionRecorder(self._context)
+        functions.arm(patches)
+        recorder = OperationRecorder(self._context, _kernels(), functions=functions)
         native: Any = ops.pywrap_tfe
         patches.wrap(native, "TFE_Py_FastPathExecute", recorder.wrap_fast)
         patches.wrap(native, "TFE_Py_Execute", recorder.wrap_slow)

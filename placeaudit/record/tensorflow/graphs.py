@@ -1,0 +1,245 @@
+"""Copies inside compiled functions: the edges of their graphs that cross devices.
+
+When TensorFlow first runs a function it cuts its graph into one part per device and puts a pair of
+``_Send`` and ``_Recv`` where an edge is cut.  Those parts are read once; from then on each call of
+the function makes the same copies.  An edge inside a loop or a branch counts once a call, and the
+record says so.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from tensorflow.python.eager import context as eager_context
+from tensorflow.python.eager.polymorphic_function import atomic_function
+from tensorflow.python.framework import dtypes, ops
+
+from placeaudit.model import HashKind, Phase
+from placeaudit.record.clock import now_ns
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from placeaudit.record.tensorflow.context import Known, TensorflowContext, ThreadState
+    from placeaudit.record.tensorflow.patches import PatchSet
+
+__all__ = ["Edge", "FunctionRecorder", "is_function"]
+
+#: Names of functions that were traced.
+_FUNCTION: Final = "__"
+#: What a loop or a branch adds to a graph to steer itself: no tensor of the program's.
+_PLUMBING: Final = ("LoopCond", "loop_body_control", "pivot_", "/ctrl/_")
+_IN_LOOP: Final = ("while/", "cond/")
+_HOST_TYPES: Final = frozenset(
+    t.as_datatype_enum for t in (dtypes.int32, dtypes.string, dtypes.resource, dtypes.variant)
+)
+_GRADIENT: Final = "gradient_tape/"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One tensor that crosses devices in each call of a function."""
+
+    source: Known
+    target: Known
+    #: Operation that made it, by its name in the graph.
+    node: str
+    #: Type of that operation: "MatMul".
+    operation: str
+    dtype: str
+    itemsize: int
+    #: None for a size that the graph leaves open (the batch); empty for a scalar.
+    shape: tuple[int | None, ...] | None
+    stack: int
+    phase: int
+    module: int
+
+    def sizes(self, batch: int | None) -> tuple[int, ...] | None:
+        """The shape of a call whose input holds ``batch`` examples; None if it stays unknown."""
+        if self.shape is None:
+            return None
+        sizes = [batch if size is None else size for size in self.shape]
+        return None if None in sizes else tuple(size for size in sizes if size is not None)
+
+
+class FunctionRecorder:
+    """Turns each call of a compiled function into the rows of its crossing edges."""
+
+    def __init__(self, context: TensorflowContext) -> None:
+        self.context = context
+        self._graphs: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+        self._edges: dict[str, tuple[Edge, ...]] = {}
+        self._collects = False
+        self._noted: set[str] = set()
+
+    def arm(self, patches: PatchSet) -> None:
+        """Remember the graph of each function that gets traced."""
+        patches.wrap(atomic_function, "from_func_graph", self._traced)
+        patches.on_undo(self._stop)
+
+    def _stop(self) -> None:
+        running: Any = eager_context.context_safe()
+        if self._collects and running is not None and running._context_handle is not None:
+            running.disable_graph_collection()
+
+    def _traced(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def from_func_graph(name: Any, graph: Any, *args: Any, **kwargs: Any) -> Any:
+            self._graphs[name.decode() if isinstance(name, bytes) else name] = graph
+            return original(name, graph, *args, **kwargs)
+
+        return from_func_graph
+
+    def call(
+        self, name: str, inputs: list[Any], run: Callable[[], Any], frame: FrameType | None
+    ) -> Any:
+        """Run a function and record what it copied inside."""
+        is_new = name not in self._edges
+        if is_new:
+            self._prepare()
+        start = now_ns()
+        result = run()
+        try:
+            state = self.context.state()
+            if is_new:
+                self._edges[name] = tuple(self._read(name, frame))
+            self._rows(self._edges[name], inputs, start, state)
+        except Exception as error:  # noqa: BLE001  (our failure is not the program's)
+            self._edges.setdefault(name, ())
+            self.context.failed(error)
+        return result
+
+    # --- reading a graph --------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Have TensorFlow keep the parts of what it cuts from now on."""
+        try:
+            running: Any = eager_context.context()
+            if not self._collects:
+                running.enable_graph_collection()
+                self._collects = True
+            running.export_run_metadata()  # what other functions left
+        except Exception as error:  # noqa: BLE001
+            self.context.failed(error)
+
+    def _read(self, name: str, frame: FrameType | None) -> Iterator[Edge]:
+        metadata = eager_context.context().export_run_metadata()
+        graph = self._graphs.get(name)
+        for function in metadata.function_graphs:
+            for part in function.partition_graphs:
+                nodes = {node.name: node for node in part.node}
+                for node in part.node:
+                    if node.op in {"XlaLaunch", "_XlaRun"}:
+                        self._note("a part compiled by XLA ran: what it copies is not seen", frame)
+                    if node.op == "_Send" and self._is_data(node):
+                        yield self._edge(node, nodes, graph, frame)
+
+    def _is_data(self, node: Any) -> bool:
+        source = node.input[0] if node.input else "^"
+        if source.startswith("^") or any(word in node.name for word in _PLUMBING):
+            return False
+        if any(word in source for word in _PLUMBING) or node.attr["T"].type in _HOST_TYPES:
+            return False
+        devices = [self._device(node, end) for end in ("send_device", "recv_device")]
+        return devices[0].number != devices[1].number
+
+    def _device(self, node: Any, end: str) -> Known:
+        return self.context.device(node.attr[end].s.decode())
+
+    def _edge(self, node: Any, nodes: Any, graph: Any, frame: FrameType | None) -> Edge:
+        source, _, port = node.input[0].partition(":")
+        made = nodes.get(source)
+        operation = self._operation(graph, source, made)
+        if any(word in source for word in _IN_LOOP):
+            self._note("a loop or branch in a compiled function copies between devices: each such "
+                       "copy is counted once a call", frame)  # fmt: skip
+        dtype = dtypes.as_dtype(node.attr["T"].type)
+        shape: tuple[int | None, ...] | None = None
+        stack = self.context.sites.capture(frame)
+        if operation is not None:
+            output = operation.outputs[int(port or 0)]
+            if output.shape.rank is not None:
+                shape = tuple(output.shape.as_list())
+            kept = [(f.filename, f.lineno, f.name) for f in reversed(operation.traceback)]
+            stack = self.context.sites.known(kept)
+        phase = Phase.BACKWARD if _GRADIENT in source else Phase.OTHER
+        layer = source.replace(_GRADIENT, "").rpartition("/")[0]
+        return Edge(
+            source=self._device(node, "send_device"),
+            target=self._device(node, "recv_device"),
+            node=source,
+            operation=made.op if made is not None else "",
+            dtype=dtype.name,
+            itemsize=dtype.size,
+            shape=shape,
+            stack=stack,
+            phase=int(phase),
+            module=self.context.string(layer) if layer else -1,
+        )
+
+    @staticmethod
+    def _operation(graph: Any, name: str, made: Any) -> Any:
+        """The operation of the traced graph that a node of a part goes back to."""
+        if graph is None:
+            return None
+        originals = made.experimental_debug_info.original_node_names if made is not None else ()
+        for candidate in (*originals, name):
+            try:
+                return graph.get_operation_by_name(candidate)
+            except (KeyError, ValueError):
+                continue
+        return None
+
+    # --- rows -------------------------------------------------------------------------------------
+
+    def _rows(
+        self, edges: tuple[Edge, ...], inputs: list[Any], start_ns: int, state: ThreadState
+    ) -> None:
+        if not edges:
+            return
+        context = self.context
+        batch = _batch(inputs)
+        end = now_ns()
+        for number, edge in enumerate(edges):
+            sizes = edge.sizes(batch)
+            if sizes is None:
+                self._note("a copy of unknown size in a compiled function is left out", None)
+                continue
+            size = edge.itemsize
+            for length in sizes:
+                size *= length
+            if not size:
+                continue
+            kind = context.string(edge.dtype)
+            waits = False  # the executor's threads wait, the program's goes on to the result
+            context.add_copy(
+                (
+                    start_ns + number, end - start_ns, edge.source.number, edge.target.number,
+                    size, kind, kind, context.shape(sizes), False, True, waits, -1, -1, 0, 0, 0,
+                    int(HashKind.NONE), context.string("_Send"), -1,
+                    edge.stack, state.thread, edge.phase or state.phase, edge.module, 0,
+                )
+            )  # fmt: skip
+
+    def _note(self, text: str, frame: FrameType | None) -> None:
+        if text not in self._noted:
+            self._noted.add(text)
+            stack = self.context.sites.capture(frame) if frame is not None else -1
+            self.context.writer.note("PA902", text, stack)
+
+
+def _batch(inputs: list[Any]) -> int | None:
+    """The first dimension of the first input that has one and is no variable."""
+    for value in inputs:
+        if isinstance(value, ops.EagerTensor) and value.dtype != dtypes.resource:
+            shape = value.shape
+            if shape.rank:
+                return int(shape[0])
+    return None
+
+
+def is_function(operation: Any) -> bool:
+    """Whether the slow path runs a traced function."""
+    return operation.startswith(_FUNCTION if isinstance(operation, str) else _FUNCTION.encode())
