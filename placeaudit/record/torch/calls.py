@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -48,9 +49,27 @@ SYNCHRONIZING: Final = (
     ("xpu.Event", "synchronize", "Event.synchronize"),
     ("mps", "synchronize", "synchronize"),
     ("mps", "empty_cache", "empty_cache"),
+    # What these call in turn: a program may have imported them by name before we came.
+    ("_C", "_cuda_synchronize", "synchronize"),
+    ("_C", "_cuda_emptyCache", "empty_cache"),
+    ("_C", "_accelerator_synchronizeDevice", "synchronize"),
+    ("_C", "_accelerator_emptyCache", "empty_cache"),
+    ("_C", "_xpu_synchronize", "synchronize"),
+    ("_C", "_xpu_emptyCache", "empty_cache"),
+    ("_C", "_mps_deviceSynchronize", "synchronize"),
+    ("_C", "_mps_emptyCache", "empty_cache"),
 )
+#: Modules whose frames stand between the program's call and the one that waits.
+_SURFACES: Final = ("torch.cuda", "torch.accelerator", "torch.xpu", "torch.mps")
 
 _MISSING: Final = object()
+
+
+def _caller(frame: FrameType | None) -> FrameType | None:
+    """The frame that called PyTorch's own function."""
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_SURFACES):
+        frame = frame.f_back
+    return frame
 
 
 def _is_initialized(module: Any) -> bool:
@@ -187,7 +206,7 @@ class CallPatches(PatchSet):
             def synchronize(*args: Any, **kwargs: Any) -> Any:
                 if not self._active or DEPTH.waiting:
                     return original(*args, **kwargs)
-                frame = sys._getframe(1)
+                frame = _caller(sys._getframe(1))
                 idle = name == "empty_cache" and not _is_initialized(owner)
                 reason = ""
                 if SCOPES.count and not idle:
@@ -234,7 +253,7 @@ class CallPatches(PatchSet):
             if reason:
                 context.allowed(start, state.thread, reason)
             context.add_wait((start, end - start, context.operation(cause), device, *where))
-            if name == "synchronize":
+            if cause.endswith("synchronize"):
                 # Of a stream or event too: a download on that one is what it is for.
                 context.waited(state, -1)
         except Exception as error:  # noqa: BLE001

@@ -1,8 +1,11 @@
 """The patches of torch's Python surface that only recording needs, each with its undo.
 
-Those that guards need too stand in ``calls``, where it is also said what a patch is.  Names that
-the program imported before (``from torch import zeros``) keep the original: such calls are simply
-not seen.
+Those that guards need too stand in ``calls``, where it is also said what a patch is.  Under
+``placeaudit trace`` and in child processes they are there before the program can import anything of
+torch.  Where a trace begins later (``placeaudit.trace()``, a test), names that were imported before
+(``from torch import zeros``, ``save``, ``load``) keep the original, and such calls are not seen as
+the birth of a tensor or as a checkpoint; copies, waits, guards, modules and optimizers do not
+depend on names.
 """
 
 from __future__ import annotations

@@ -9,6 +9,9 @@ pytest.importorskip("torch")
 
 import torch
 
+import placeaudit
+from placeaudit.errors import TransferError
+
 pytestmark = pytest.mark.usefixtures("cuda")
 
 
@@ -86,6 +89,24 @@ def test_explicit_synchronisation(record: Any) -> None:
     ]  # fmt: skip
     assert {w["device"] for w in done.waits} == {"cuda:0"}
     assert done.line(done.waits[0]) == "torch.cuda.synchronize()"
+
+
+def test_names_imported_before_recording_are_seen(record: Any) -> None:
+    from torch.accelerator import synchronize as wait
+    from torch.cuda import empty_cache, synchronize
+
+    def program() -> None:
+        synchronize(1)
+        empty_cache()
+        wait()
+
+    done = record(program)
+    assert [(w["cause"], w["device"]) for w in done.waits] == [
+        ("synchronize", "cuda:1"), ("empty_cache", "cuda:0"), ("synchronize", "cuda:0"),
+    ]  # fmt: skip
+    assert [done.line(w) for w in done.waits] == ["synchronize(1)", "empty_cache()", "wait()"]
+    with pytest.raises(TransferError), placeaudit.guard(sync="disallow"):
+        synchronize()
 
 
 def test_the_device_that_was_waited_for(record: Any) -> None:
