@@ -23,7 +23,7 @@ def run(program: str, folder: Path, *arguments: str) -> Any:
     """What a program of two ranks printed; a rank that fails fails the test."""
     folder.mkdir(exist_ok=True)
     done = subprocess.run(
-        [sys.executable, PROGRAMS / program, arguments[0], str(folder), *arguments[1:]],
+        [sys.executable, PROGRAMS / program, *arguments[:1], str(folder), *arguments[1:]],
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -107,6 +107,13 @@ def test_gloo_and_synchronised_batch_norm(tmp_path: Path) -> None:
     assert by_gloo[0] == by_gloo[1]
     assert by_nccl == by_gloo
     assert by_nccl[0]["plain"] != by_nccl[0]["sync batch norm"]
+
+
+def test_sharded_training_loses_what_one_process_does(tmp_path: Path) -> None:
+    found = run("sharded.py", tmp_path)
+    assert found["fully_shard"] == pytest.approx(found["plain"], rel=1e-6)
+    assert found["FullyShardedDataParallel"] == pytest.approx(found["plain"], rel=1e-6)
+    assert found["product"] == [[1, 1, 1], [5, 5, 5], [9, 9, 9], [13, 13, 13]]
 
 
 # --- the operators of SyncBatchNorm, against the batch norm of one process -----------------------

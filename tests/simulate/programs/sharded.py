@@ -1,0 +1,73 @@
+"""Training by FSDP in both its forms, and a product of DTensors; rank 0 prints losses as JSON.
+
+Arguments: an empty folder.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import multiprocessing, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+
+import placeaudit
+
+
+def make() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+
+
+def sharded_in_place() -> nn.Module:
+    model = make().cuda()
+    for layer in (model[0], model[2]):
+        fully_shard(layer)
+    return fully_shard(model)
+
+
+def train(model: nn.Module, device: str) -> float:
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    randomness = torch.Generator().manual_seed(1)
+    loss = torch.zeros(())
+    for _ in range(3):
+        x = torch.randn(8, 16, generator=randomness).to(device)
+        y = torch.randint(4, (8,), generator=randomness).to(device)
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
+def product() -> Any:
+    mesh = init_device_mesh("cuda", (2,))
+    rows = distribute_tensor(torch.arange(8.0, device="cuda").view(4, 2), mesh, [Shard(0)])
+    whole = distribute_tensor(torch.ones(2, 3, device="cuda"), mesh, [Replicate()])
+    return (rows @ whole).full_tensor().tolist()
+
+
+def work(rank: int, folder: str) -> None:
+    warnings.simplefilter("ignore")
+    torch.cuda.set_device(rank)
+    dist.init_process_group("nccl", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    found = {
+        "plain": train(make(), "cpu"),
+        "fully_shard": train(sharded_in_place(), "cuda"),
+        "FullyShardedDataParallel": train(FullyShardedDataParallel(make().cuda()), "cuda"),
+        "product": product(),
+    }
+    if rank == 0:
+        print(json.dumps(found))
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    with placeaudit.simulate("cuda:2"):
+        multiprocessing.spawn(work, (sys.argv[1],), nprocs=2)
