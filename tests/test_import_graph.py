@@ -32,6 +32,10 @@ ALLOWED = {
     "verdict": VOCABULARY,
     "rules": VOCABULARY | {"analyze", "simulate", "verdict", "config"},
     "report": VOCABULARY | {"analyze", "rules", "verdict"},
+    "settings": VOCABULARY | {"store", "analyze", "verdict", "rules", "report", "config"},
+    "commands": VOCABULARY
+    | {"simulate", "inventory", "record", "store", "rules", "verdict", "report", "config"}
+    | {"settings", "inherit"},
 }
 HEAVY = ("torch", "tensorflow", "plotly", "pyarrow", "numpy", "rich", "jinja2", "click")
 

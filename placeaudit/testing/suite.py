@@ -47,6 +47,8 @@ class Suite:
         self._report = Path(report).absolute() if report else None
         self._input: dict[str, Any] | None = getattr(config, "workerinput", None)
         self._found: list[dict[str, Any]] = []
+        #: Tests that failed of themselves: what they copied until then is not counted.
+        self._failed = 0
         self._written = ""
         self._numbers = itertools.count()
         self._stack = ExitStack()
@@ -118,6 +120,8 @@ class Suite:
         found = getattr(report, "placeaudit", None)
         if found is not None:
             self._found.append(found)
+        elif report.when == "call" and report.failed:
+            self._failed += 1
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
@@ -171,6 +175,8 @@ class Suite:
             write_line(f"    fix: {line['fix']}")
         if len(lines) > _MOST_LINES:
             write_line(f"… and {plural(len(lines) - _MOST_LINES, 'more line')}")
+        if self._failed:
+            write_line(f"not counted, as they failed otherwise: {plural(self._failed, 'test')}")
         blind = [test["unobserved"] for test in self._found if test["unobserved"]]
         if blind:
             write_line(f"{plural(len(blind), 'test')} could not be observed: {blind[0]}")
