@@ -242,4 +242,5 @@ def _batch(inputs: list[Any]) -> int | None:
 
 def is_function(operation: Any) -> bool:
     """Whether the slow path runs a traced function."""
-    return operation.startswith(_FUNCTION if isinstance(operation, str) else _FUNCTION.encode())
+    name = operation.decode() if isinstance(operation, bytes) else str(operation)
+    return name.startswith(_FUNCTION)
