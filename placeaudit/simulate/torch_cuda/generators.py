@@ -8,6 +8,7 @@ checks then refuse it where it does not belong, and kernels lend it to the host 
 
 from __future__ import annotations
 
+import copyreg
 import ctypes
 import functools
 import struct
@@ -33,9 +34,11 @@ from placeaudit.simulate.torch_cuda.machine import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from placeaudit.simulate.torch_cuda.patches import Patches
+
     Kernel = Callable[..., Any]
 
-__all__ = ["default_generators", "getting_generator", "takes_generator"]
+__all__ = ["add_generators", "default_generators", "getting_generator", "takes_generator"]
 
 _NEW_CPU: Final = "_ZN2at6detail18createCPUGeneratorEm"
 _CURRENT: Final = "_ZN2at11accelerator14getDeviceIndexEv"
@@ -177,6 +180,32 @@ def default_generators(count: int) -> tuple[torch.Generator, ...]:
     found = tuple(_DefaultGenerator(device=f"cuda:{index}") for index in range(count))
     kept_for_ever.append(found)
     return found
+
+
+def _rebuild(device: str, state: torch.Tensor) -> torch.Generator:
+    generator = torch.Generator(device=device)
+    generator.set_state(state)
+    return generator
+
+
+def _reduce(generator: torch.Generator) -> Any:
+    """Pickle and copy: in C a device's generator is asked for its offset, which ours has not."""
+    if generator.device.type != "cuda":
+        return generator.__reduce__()
+    return _rebuild, (str(generator.device), generator.get_state())
+
+
+def add_generators(patches: Patches) -> None:
+    """Let generators of devices be pickled and copied."""
+    table: dict[Any, Any] = copyreg.dispatch_table
+    for kind in (torch.Generator, _DefaultGenerator):
+        table[kind] = _reduce
+
+    def undo() -> None:
+        for kind in (torch.Generator, _DefaultGenerator):
+            table.pop(kind, None)
+
+    patches.on_undo(undo)
 
 
 def _call_with(

@@ -45,7 +45,7 @@ class _Pool:
     """Figures of one pool of one device: bytes, blocks, and the bytes asked for before rounding."""
 
     __slots__ = (
-        "asked", "blocks", "freed", "freed_asked", "freed_blocks", "peak", "peak_asked",
+        "asked", "before", "blocks", "freed", "freed_asked", "freed_blocks", "peak", "peak_asked",
         "peak_blocks", "peak_reserved", "released", "reserved", "size",
     )  # fmt: skip
 
@@ -54,6 +54,8 @@ class _Pool:
         self.freed = self.freed_blocks = self.freed_asked = 0
         self.peak = self.peak_blocks = self.peak_asked = 0
         self.reserved = self.peak_reserved = self.released = 0
+        #: Size, blocks, bytes asked for and reserved bytes when the totals began.
+        self.before = (0, 0, 0, 0)
 
     def reserve(self) -> None:
         """Hold as much as there is now, in whole segments."""
@@ -77,8 +79,8 @@ class _Pool:
 
     def reset_accumulated(self) -> None:
         """Totals start again from nothing: what lives does not count as allocated any more."""
-        self.freed, self.freed_blocks, self.freed_asked = -self.size, -self.blocks, -self.asked
-        self.released = -self.reserved
+        self.freed = self.freed_blocks = self.freed_asked = self.released = 0
+        self.before = (self.size, self.blocks, self.asked, self.reserved)
 
 
 def segment_bytes(size: int) -> int:
@@ -98,13 +100,18 @@ def _format_size(size: int) -> str:
     return f"{size / (1 << shift):.2f} {unit}"
 
 
-def _figures(current: int, peak: int, freed: int) -> dict[str, int]:
-    return {"current": current, "peak": peak, "allocated": current + freed, "freed": freed}
+_Row = tuple[int, int, int, int]
 
 
-def _pooled(rows: list[tuple[int, int, int]], peak: int) -> dict[str, dict[str, int]]:
-    """(current, peak, freed) of the small pool and of the large one, and of both together."""
-    both = _figures(sum(row[0] for row in rows), peak, sum(row[2] for row in rows))
+def _figures(current: int, peak: int, freed: int, before: int) -> dict[str, int]:
+    """``before`` is what lived already when the totals began."""
+    allocated = current + freed - before
+    return {"current": current, "peak": peak, "allocated": allocated, "freed": freed}
+
+
+def _pooled(rows: list[_Row], peak: int) -> dict[str, dict[str, int]]:
+    """(current, peak, freed, before) of the small pool and of the large, and of both together."""
+    both = _figures(sum(row[0] for row in rows), peak, *(sum(r[i] for r in rows) for i in (2, 3)))
     return {"all": both, **{name: _figures(*row) for name, row in zip(_POOLS, rows, strict=True)}}
 
 
@@ -243,17 +250,17 @@ class Ledger:
         """As ``torch._C._cuda_memoryStats``: nested, with every key that it has."""
         self._settle()
         pools = self._of(index)
-        rows = [(pool.size, pool.peak, pool.freed) for pool in pools]
+        rows = [(p.size, p.peak, p.freed, p.before[0]) for p in pools]
         allocated = _pooled(rows, self._peak[index])
-        rows = [(pool.blocks, pool.peak_blocks, pool.freed_blocks) for pool in pools]
+        rows = [(p.blocks, p.peak_blocks, p.freed_blocks, p.before[1]) for p in pools]
         counts = _pooled(rows, sum(row[1] for row in rows))
-        rows = [(pool.asked, pool.peak_asked, pool.freed_asked) for pool in pools]
+        rows = [(p.asked, p.peak_asked, p.freed_asked, p.before[2]) for p in pools]
         asked = _pooled(rows, sum(row[1] for row in rows))
-        rows = [(pool.reserved, pool.peak_reserved, pool.released) for pool in pools]
+        rows = [(p.reserved, p.peak_reserved, p.released, p.before[3]) for p in pools]
         reserved = _pooled(rows, sum(row[1] for row in rows))
-        rows = [(now // _SEGMENT, peak // _SEGMENT, gone // _SEGMENT) for now, peak, gone in rows]
+        rows = [(a // _SEGMENT, b // _SEGMENT, c // _SEGMENT, d // _SEGMENT) for a, b, c, d in rows]
         segments = _pooled(rows, sum(row[1] for row in rows))
-        nothing = _pooled([(0, 0, 0), (0, 0, 0)], 0)
+        nothing = _pooled([(0, 0, 0, 0)] * 2, 0)
         return {
             "num_alloc_retries": self._ooms[index],
             "num_ooms": self._ooms[index],

@@ -6,6 +6,7 @@ what would compile or run code of the program's own on the device is refused.
 
 from __future__ import annotations
 
+import importlib
 import os
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
@@ -351,6 +352,8 @@ def add_libraries(
     patches.set_all(torch.cuda, {"_cudart": _cudart(memory_information), "has_magma": True})
     patches.set(torch.cuda.graphs, "_graph_pool_handle", lambda: (0, 1))
     patches.set(torch.cuda.nvtx, "_nvtx", _nvtx())
+    # It asks when it is imported whether this is a CUDA build, and would complain of no triton.
+    importlib.import_module("torch.utils.flop_counter")
     patches.set(torch.version, "cuda", build.cuda)
     patches.set(torch.backends.cudnn, "version", lambda: build.cudnn)
     patches.set(torch.backends.cudnn, "is_acceptable", _is_acceptable)

@@ -10,7 +10,7 @@ import torch
 
 from placeaudit.simulate.torch_cuda.cuda_build import cuda_build
 from placeaudit.simulate.torch_cuda.devices import check_index, current_index
-from placeaudit.simulate.torch_cuda.generators import default_generators
+from placeaudit.simulate.torch_cuda.generators import add_generators, default_generators
 from placeaudit.simulate.torch_cuda.libraries import add_libraries
 from placeaudit.simulate.torch_cuda.memory import add_memory
 from placeaudit.simulate.torch_cuda.properties import DeviceProperties
@@ -82,8 +82,10 @@ class _Runtime:
         """What the kernels of the build were compiled for, the simulated device among it."""
         archs = list(cuda_build().archs)
         major, minor = self._spec.device.capability
-        if all(not arch.startswith(f"sm_{major}") for arch in archs):
-            archs.insert(0, f"sm_{major}{minor}")
+        # Code for one minor version runs on later ones of the same major version.
+        fitting = [f"sm_{major}{lower}" for lower in range(minor + 1)]
+        if not set(fitting) & set(archs):
+            archs.insert(0, fitting[-1])
         return " ".join(archs)
 
     def sleep(self, cycles: int) -> None:
@@ -133,4 +135,5 @@ def add_runtime(patches: Patches, spec: SimulationSpec, ledger: Ledger) -> None:
             "is_current_stream_capturing": lambda: False,
         },
     )
+    add_generators(patches)
     add_libraries(patches, spec.device, add_memory(patches, ledger, spec.count))
