@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 SWEEP = Path(__file__).parents[1] / "sweeps" / "operators.py"
-OPERATORS = 32
+OPERATORS = 48
 
 
 def test_operators_chosen_by_chance_are_as_on_the_host() -> None:

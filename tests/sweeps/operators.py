@@ -139,6 +139,13 @@ def run_sweep(names: Iterable[str], options: Options) -> Sweep:
     return Sweep(records, time.monotonic() - started, limit)
 
 
+def _updated(sweep: Sweep, stored: dict[str, Any]) -> Sweep:
+    """A stored sweep with the operators that ran again replaced."""
+    names = {record["name"] for record in sweep.records}
+    kept = [record for record in stored["records"] if record["name"] not in names]
+    return Sweep(kept + sweep.records, stored["seconds"] + sweep.seconds, stored["samples"])
+
+
 def main() -> int:
     """Parse the command line, run, report."""
     parser = argparse.ArgumentParser(
@@ -152,6 +159,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--limit", type=float, default=Options.limit_s, help="seconds per call")
     parser.add_argument("--json", type=Path, help="also write everything that was observed")
+    parser.add_argument("--update", type=Path, help="such a file: run again these operators of it")
     parser.add_argument("--report", type=Path, help="where to write (default for all operators)")
     options = parser.parse_args()
     names = operator_names()
@@ -164,8 +172,11 @@ def main() -> int:
     sweep = run_sweep(
         names, Options(options.samples, tuple(options.dtypes), options.jobs, options.limit)
     )
+    if options.update:
+        sweep = _updated(sweep, json.loads(options.update.read_text(encoding="utf-8")))
     if options.json:
-        options.json.write_text(json.dumps(sweep.records, indent=1), encoding="utf-8")
+        stored = {"records": sweep.records, "seconds": sweep.seconds, "samples": sweep.samples}
+        options.json.write_text(json.dumps(stored, indent=1), encoding="utf-8")
     is_all = not (options.operators or options.pick or options.dtypes)
     path = options.report or (REPORT if is_all else None)
     if path:

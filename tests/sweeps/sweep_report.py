@@ -18,28 +18,52 @@ __all__ = ["Sweep", "write_report"]
 ORDER: Final = ("identical", "within tolerance", "refused", "different", "crashed")
 _ALIKE: Final = ORDER[:2]
 
-#: Why an operator differs from the host, by patterns of its name and case; the rest are faults.
-KNOWN: Final[dict[tuple[str, str], str]] = {
-    ("nn.functional.linear_cross_entropy*", "*gradient"): (
-        "as on a device: PyTorch adds up in another order there "
-        "(`torch/nn/modules/linear_cross_entropy_options.py`)"
+#: Why an operator differs from the host: patterns of its name, its case and what differs, and the
+#: reason.  Anything else is a fault.
+KNOWN: Final[tuple[tuple[str, str, str, str], ...]] = (
+    (
+        "*",
+        "*",
+        'host: NotImplementedError: "*" not implemented for *; device: no error',
+        "as on a device, which has this dtype where the CPU lacks it",
     ),
-    ("nn.functional.max_pool1d", "negative view"): (
-        "the host reads the elements of a negative view without their sign; the device's are right"
+    (
+        "nn.functional.linear_cross_entropy*",
+        "*gradient",
+        "elements *",
+        "as on a device, where PyTorch adds up in another order (`LinearCrossEntropyOptions`)",
     ),
-    ("narrow_copy", "wrong arguments"): (
-        "as on a device: the host has an implementation, and a text, of its own"
+    (
+        "nn.functional.max_pool1d",
+        "negative view",
+        "elements *",
+        "the host reads the elements of a negative view without their sign; the device's are right",
     ),
-    ("cat", "wrong arguments"): (
-        "an `out` that has to grow gets memory of its own; others that shared the old stay with it"
+    (
+        "narrow_copy",
+        "wrong arguments",
+        "*",
+        "as on a device: the host has an implementation, and a text, of its own",
     ),
-    ("_foreach_zero", "*"): "as on a device: one kernel, which counts each tensor's version once",
-    ("_foreach_copy", "*"): "as on a device: one kernel, which counts each tensor's version once",
-    ("sparse.mm.reduce", "*"): "as on a device: only the CPU has it",
-    ("narrow_copy", "out*"): "as on a device: only the CPU has `narrow_copy.out`",
-    ("nested: sum", "*"): "as on a device: only the CPU has it",
-    ("quantised: *", "*"): "quantised tensors are not simulated",
-}
+    ("narrow_copy", "out*", "*", "as on a device: only the CPU has `narrow_copy.out`"),
+    (
+        "cat",
+        "wrong arguments",
+        "(identity, shared memory)*",
+        "an `out` that has to grow gets memory of its own; others that shared the old stay with it",
+    ),
+    (
+        "_foreach_*",
+        "*",
+        "version counters *",
+        "as on a device: one kernel, which counts each tensor's version once",
+    ),
+    ("_foreach_mm", "*", "*_cuda* not implemented *", "as on a device: no whole numbers"),
+    ("sparse.mm.reduce", "*", "NotImplementedError*", "as on a device: only the CPU has it"),
+    ("histogramdd", "*", "*NotImplementedError*", "as on a device: only the CPU has it"),
+    ("nested: sum", "*", "NotImplementedError*", "as on a device: only the CPU has it"),
+    ("quantised: *", "*", "NotImplementedError*", "quantised tensors are not simulated"),
+)
 
 _WHAT: Final = """
 PyTorch's own samples of {count} operators (`op_db`, and samples of sparse, nested and quantised
@@ -55,10 +79,11 @@ texts.
 Faults = dict[tuple[str, str, str], list[str]]
 
 
-def _reason(name: str, case: str) -> str:
+def _reason(name: str, case: str, example: str) -> str:
     """Why this operator may differ; empty where it may not."""
-    for (name_pattern, case_pattern), reason in KNOWN.items():
-        if fnmatch.fnmatch(name, name_pattern) and fnmatch.fnmatch(case, case_pattern):
+    for *patterns, reason in KNOWN:
+        pairs = zip((name, case, example), patterns, strict=True)
+        if all(fnmatch.fnmatchcase(text, pattern) for text, pattern in pairs):
             return reason
     return ""
 
@@ -106,7 +131,7 @@ class Sweep:
 
     def unexplained(self) -> Faults:
         """The faults that :data:`KNOWN` gives no reason for."""
-        return {key: found for key, found in self.faults().items() if not _reason(key[0], key[1])}
+        return {key: found for key, found in self.faults().items() if not _reason(*key)}
 
     def host_only(self) -> Iterator[tuple[str, str, str]]:
         """Operators and dtypes that only the host has: how they end on the simulated device."""
@@ -134,14 +159,14 @@ def _by_operator(sweep: Sweep) -> list[str]:
     """Rows of the list of what remains: one for each operator and reason."""
     groups: dict[tuple[str, str], tuple[set[str], set[str]]] = {}
     for (name, case, example), dtypes in sweep.faults().items():
-        what = _reason(name, case) or f"**not explained**: {example}"
+        what = _reason(name, case, example) or f"**not explained**: {example}"
         cases, seen = groups.setdefault((name, what), (set(), set()))
         cases.add(case)
         seen.update(dtypes)
     rows = []
     for (name, what), (cases, seen) in sorted(groups.items()):
         text = what.replace("|", "\\|")
-        rows.append(f"| {name} | {', '.join(sorted(cases))} | {_short(sorted(seen))} | {text} |")
+        rows.append(f"| {name} | {'; '.join(sorted(cases))} | {_short(sorted(seen))} | {text} |")
     return rows
 
 
@@ -152,7 +177,8 @@ def _host_only_lines(sweep: Sweep) -> list[str]:
 
     def listed(ending: str) -> str:
         pairs = sorted(found[ending].items())
-        return "; ".join(f"{name} ({_short(sorted(dtypes))})" for name, dtypes in pairs) + "."
+        text = "; ".join(f"{name} ({_short(sorted(dtypes))})" for name, dtypes in pairs)
+        return "\n".join(textwrap.wrap(f"{text}.", 98, break_on_hyphens=False))
 
     return [
         "## Dtypes that only the CPU has",
@@ -183,7 +209,7 @@ def write_report(sweep: Sweep, path: Path) -> None:
         "",
         f"Written by `make sweep` on {today}; {where}, {sweep.seconds / 60:.0f} minutes.",
         "",
-        *textwrap.wrap(_WHAT.format(count=len(names), most=most), 98),
+        *textwrap.wrap(_WHAT.strip().format(count=len(names), most=most), 98),
         "",
         "| calls | " + " | ".join(ORDER) + " |",
         "|---|" + "---|" * len(ORDER),

@@ -52,7 +52,8 @@ _LACKING: Final = {
     "avg_pool2d": ("avg_pool2d_out_cuda_frame", 0, _WHOLE),
     "max_pool2d_with_indices": ("max_pool2d_with_indices_out_cuda_frame", 0, _WHOLE),
     "max_pool3d_with_indices": ("max_pool3d_with_indices_out_frame", 0, _WHOLE),
-    "upsample_bilinear2d": ("upsample_bilinear2d_out_frame", 0, _WHOLE - {torch.uint8}),
+    "upsample_bicubic2d": ("upsample_bicubic2d_out_frame", 0, _WHOLE),
+    "upsample_bilinear2d": ("upsample_bilinear2d_out_frame", 0, _WHOLE),
     "angle": ("angle_cuda", 0, _SHORT),
 }
 

@@ -39,6 +39,10 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: F.conv2d(_whole(1, 1, 3, 3), _whole(1, 1, 2, 2)),
         "\"slow_conv2d_cuda\" not implemented for 'Long'",
     ),
+    "interpolate": (
+        lambda: F.interpolate(_whole(1, 3, 4, 4, dtype=torch.uint8), size=(2, 2), mode="bilinear"),
+        "\"upsample_bilinear2d_out_frame\" not implemented for 'Byte'",
+    ),
     "max_pool2d": (
         lambda: F.max_pool2d(_whole(1, 1, 4, 4), 2),
         "\"max_pool2d_with_indices_out_cuda_frame\" not implemented for 'Long'",
