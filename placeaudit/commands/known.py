@@ -10,7 +10,6 @@ from typing import Final
 from placeaudit.errors import OutputError, UsageError
 from placeaudit.report import base
 from placeaudit.report.base import Result
-from placeaudit.report.summary import observed
 from placeaudit.report.units import plural
 from placeaudit.settings import Settings
 from placeaudit.verdict.baseline import Baseline, BaselineMatch, Key, key_of, stray_keys
@@ -112,7 +111,7 @@ def write(file: Path, results: Sequence[Result], settings: Settings) -> str:
         UsageError: Nothing could be observed.
     """
     for result in results:
-        if not observed(result.audit):
+        if result.headline.state == "unknown":
             raise UsageError(
                 f"nothing could be observed in {result.audit.meta.path}: a baseline of it would "
                 "say nothing"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from placeaudit.analyze.audit import Audit
 from placeaudit.model import Finding
-from placeaudit.report.summary import Summary, observed
+from placeaudit.report.summary import Summary, observed, used
 from placeaudit.report.units import count, plural, sentence
 
 __all__ = ["Headline", "headline"]
@@ -44,7 +44,7 @@ def headline(
         return Headline(
             "clean", f"Nothing new: {plural(known, 'finding')} that the baseline knows left out."
         )
-    if not summary.copies and not summary.waits:
+    if not used(audit):
         reason = reason or "the program ran on the host only"
         return Headline("unknown", f"Nothing crossed between devices. {sentence(reason)}")
     return Headline("clean", "No stray copy and no needless wait was found.")

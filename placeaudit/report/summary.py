@@ -10,7 +10,7 @@ import numpy as np
 from placeaudit.analyze.audit import Audit, Bools, Copies
 from placeaudit.model import Direction, Finding, Severity
 
-__all__ = ["Summary", "Traffic", "observed", "recurring", "summarize"]
+__all__ = ["Summary", "Traffic", "observed", "recurring", "summarize", "used"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,15 @@ class Summary:
 def observed(audit: Audit) -> bool:
     """Whether there was a device, real or simulated, that could have been observed."""
     return bool(audit.meta.simulated or audit.meta.devices or len(audit.copies))
+
+
+def used(audit: Audit) -> bool:
+    """Whether the program did anything on a device: copied, waited, or had memory there."""
+    if len(audit.copies) or len(audit.waits):
+        return True
+    placed = {audit.text(int(i)) for i in np.unique(audit.placements.device).tolist()}
+    allocated = any(size for found in audit.meta.contexts for size in (found or {}).values())
+    return allocated or bool(placed & set(audit.meta.devices))
 
 
 def recurring(copies: Copies) -> Bools:

@@ -127,6 +127,16 @@ def test_a_device_that_was_not_used_is_neither_clean_nor_stray(
     assert "No stray copy" not in text
 
 
+def test_a_program_that_stays_on_the_device_is_clean(
+    gold_result: Result, empty_result: Result
+) -> None:
+    meta = dataclasses.replace(gold_result.audit.meta, contexts=({"cuda:0": 4096},))
+    audit = dataclasses.replace(empty_result.audit, meta=meta)
+    assert "No stray copy and no needless wait was found." in (
+        TerminalReporter().render([Result(audit, ())])
+    )
+
+
 def test_a_long_list_of_notes_is_grouped(
     gold_result: Result, make_finding: Callable[..., Finding]
 ) -> None:
