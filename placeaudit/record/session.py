@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -45,9 +44,9 @@ class Session:
     ) -> None:
         self.run: Final = run
         self._own = tuple(own)
-        self._pid = os.getpid()
         self._lock = threading.RLock()
         self._stopped = False
+        self._forked = False
         self._exit_code: int | None = None
         self._writer = RecordWriter(run, role=role)
         self._writer.facts.update(launched_as())
@@ -148,15 +147,23 @@ class Session:
 
     def after_fork(self) -> None:
         """In a forked child: from here on this is another process with its own record."""
-        self._pid = os.getpid()
+        self._forked = True
         self._lock = threading.RLock()
         self._writer.after_fork("fork")
         self._sites.forget()
         self._backends.after_fork()
 
     def close_child(self) -> None:
-        """At the end of a child that ``multiprocessing`` made: no ``atexit`` runs there."""
-        self.stop()
+        """At the end of a child that ``multiprocessing`` made: no ``atexit`` runs there.
+
+        A forked one only closes its record: PyTorch's locks, which taking kernels away needs, may
+        be held by threads that are not there.
+        """
+        if not self._forked:
+            self.stop()
+            return
+        self._set_role()
+        self._writer.close(exit_code=None, **self._ending())
 
     def unobserved(self, text: str) -> None:
         """A child process is not observed: say so, once for each reason and place."""
