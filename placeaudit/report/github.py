@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Final
 
 from placeaudit.model import Severity
 from placeaudit.report.base import Result
 from placeaudit.report.places import Placed, column, placed
 from placeaudit.report.units import estimated, plural, sentence
+from placeaudit.rules.grouping import grouped
 from placeaudit.verdict.paths import ProjectPaths
 
 __all__ = ["KEPT", "GithubReporter"]
@@ -39,7 +41,7 @@ class GithubReporter:
         used = Counter({"warning": len(lines)})
         cut: list[Placed] = []
         found = placed(results, self._paths)
-        for entry in found:
+        for entry in _spread(found, self._kept):
             kind = _KIND[entry.finding.severity]
             if kind == "notice":
                 continue
@@ -69,6 +71,16 @@ class GithubReporter:
 
 
 _KIND: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+
+
+def _spread(found: Sequence[Placed], kept: int) -> list[Placed]:
+    """Where not all of a kind are kept, one of each rule and function before further ones of it."""
+    ordered: list[Placed] = []
+    for _, entries in groupby(found, key=lambda entry: entry.finding.severity):
+        groups = grouped(tuple(entries), above=kept, of=lambda entry: entry.finding)
+        ordered += [together.lead for together in groups]
+        ordered += [entry for together in groups for entry in together.others]
+    return ordered
 
 
 def _annotation(entry: Placed, kind: str) -> str:

@@ -8,8 +8,9 @@ from typing import Final
 
 from placeaudit.model import Direction, Finding, Severity
 from placeaudit.report.base import Result
-from placeaudit.report.places import Placed, placed
+from placeaudit.report.places import Placed, more_here, placed
 from placeaudit.report.units import count, duration, estimated, plural, rate, size
+from placeaudit.rules.grouping import FindingGroup, grouped
 from placeaudit.verdict.paths import ProjectPaths
 
 __all__ = ["MarkdownReporter", "cell", "prose"]
@@ -25,7 +26,8 @@ class MarkdownReporter:
     """Writes a comment.
 
     Args:
-        limit: How many stray findings the table holds; what was cut is said.
+        limit: How many stray findings the table holds, groups counted as one where there are more;
+            what was cut is said.
         paths: Names the files.
     """
 
@@ -39,14 +41,16 @@ class MarkdownReporter:
         strays = [entry for entry in found if entry.finding.is_stray]
         infos = [entry for entry in found if not entry.finding.is_stray]
         parts = [_headline(result) for result in results]
+        groups = grouped(strays, above=self._limit, of=lambda entry: entry.finding)
+        shown, rest = groups[: self._limit], groups[self._limit :]
         if strays:
-            parts.append(_table(strays[: self._limit]))
-        if len(strays) > self._limit:
-            left = strays[self._limit :]
-            rules = ", ".join(sorted({entry.finding.rule for entry in left}))
+            parts.append(_table(shown))
+        left = [entry.finding for together in rest for entry in (together.lead, *together.others)]
+        if left:
+            rules = ", ".join(sorted({finding.rule for finding in left}))
             parts.append(f"… and {plural(len(left), 'more finding')} of smaller cost: {rules}.")
         if strays:
-            details = [_details(entry) for entry in strays[: self._limit]]
+            details = [_details(together.lead) for together in shown]
             parts.append(_folded("Fixes and evidence", "\n\n".join(details)))
         if infos:
             rows = [_info(entry) for entry in infos]
@@ -86,15 +90,17 @@ def _headline(result: Result) -> str:
     return "\n\n".join([*lines, " · ".join(facts)] if facts else lines)
 
 
-def _table(entries: Sequence[Placed]) -> str:
+def _table(groups: Sequence[FindingGroup[Placed]]) -> str:
     rows = ["| | rule | where | what | cost |", "|---|---|---|---|---|"]
-    for entry in entries:
-        finding = entry.finding
+    for together in groups:
+        entry, finding = together.lead, together.lead.finding
+        others = [other.finding for other in together.others]
+        message = finding.message + (f"; {more_here(others)}" if others else "")
         cells = (
             _MARK[finding.severity],
             f"{finding.rule} {finding.name}",
             _place(entry),
-            cell(finding.message),
+            cell(message),
             _cost(finding),
         )
         rows.append(f"| {' | '.join(cells)} |")

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from placeaudit.model import Finding
 from placeaudit.report.base import Result
+from placeaudit.report.units import count
 from placeaudit.verdict.baseline import Key
 from placeaudit.verdict.paths import ProjectPaths
 
-__all__ = ["Placed", "column", "placed"]
+__all__ = ["Placed", "column", "more_here", "placed"]
+
+#: Lines of a group's other findings that are named.
+_NAMED: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,13 @@ def _ranked(results: Sequence[Result]) -> Iterator[tuple[Result, Finding]]:
     ]
     for *_, result, finding in sorted(every, key=lambda entry: entry[:3]):
         yield result, finding
+
+
+def more_here(others: Sequence[Finding]) -> str:
+    """``"and 3 more of it here: lines 4, 9"``: the other findings of a group."""
+    lines = sorted({finding.line for finding in others})
+    named = ", ".join(map(str, lines[:_NAMED])) + (", …" if len(lines) > _NAMED else "")
+    return f"and {count(len(others))} more of it here: line{'s' * (len(lines) != 1)} {named}"
 
 
 def column(found: Placed) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from placeaudit.model import Direction, Finding, Severity
 from placeaudit.report.base import Result
+from placeaudit.report.places import more_here
 from placeaudit.report.summary import Summary, observed
 from placeaudit.report.units import count, duration, estimated, plural, rate, size
 from placeaudit.rules.grouping import FindingGroup, grouped
@@ -25,8 +26,6 @@ __all__ = ["TerminalReporter"]
 
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _STATE_STYLE = {"unknown": "yellow", "clean": "green", "warning": "yellow", "error": "bold red"}
-#: Lines of a group's other findings that are named.
-_NAMED = 8
 _NARROWEST, _WIDEST, _DEFAULT = 40, 110, 100
 
 
@@ -195,14 +194,11 @@ def _finding(console: Console, number: int, finding: Finding, result: Result) ->
     console.print(_indented(fix))
 
 
-def _others(console: Console, together: FindingGroup, columns: int = 3) -> None:
+def _others(console: Console, together: FindingGroup[Finding], columns: int = 3) -> None:
     """The other lines of a group, and how many of them are not named."""
     if not together.others:
         return
-    lines = sorted({finding.line for finding in together.others})
-    named = ", ".join(map(str, lines[:_NAMED])) + (", …" if len(lines) > _NAMED else "")
-    noun = "line" if len(lines) == 1 else "lines"
-    text = f"and {count(len(together.others))} more of it here: {noun} {named} (-v shows each)"
+    text = f"{more_here(together.others)} (-v shows each)"
     console.print(_indented(text, columns, style="dim"))
 
 

@@ -59,6 +59,15 @@ def test_ten_of_a_kind_and_the_rest_in_the_log(gold_result: Result, make_finding
     )
 
 
+def test_annotations_go_to_every_function_first(gold_result: Result, make_finding: Make) -> None:
+    many = [make_finding(line=line, function="a") for line in range(1, 21)]
+    few = [make_finding(line=line, function="b") for line in (50, 51)]
+    found = lines(replace(gold_result, findings=(*many, *few)))
+    annotated = [int(line.split(",line=")[1].split(",")[0]) for line in found[:10]]
+    assert annotated == [1, 50, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert found[-1].startswith("::notice title=placeaudit::12 more findings (PA201)")
+
+
 def test_nothing_observed_is_a_warning(empty_result: Result) -> None:
     (line,) = [line for line in lines(empty_result) if line.startswith("::warning")]
     assert "no clean bill" in line

@@ -35,14 +35,16 @@ def test_what_has_a_meaning_in_markdown_is_escaped() -> None:
 
 
 def test_a_long_table_says_what_was_cut(gold_result: Result, make_finding: Make) -> None:
-    findings = tuple(make_finding(line=line) for line in range(1, 31))
+    findings = tuple(make_finding(line=line, function=f"f{line}") for line in range(1, 31))
     text = MarkdownReporter().render([replace(gold_result, findings=findings)])
     assert text.count("| ⚠️ |") == 20
     assert "… and 10 more findings of smaller cost: PA201." in text
 
 
 def test_it_fits_into_a_comment(gold_result: Result, make_finding: Make) -> None:
-    findings = tuple(make_finding(line=n, message="x" * 9_000) for n in range(1, 31))
+    findings = tuple(
+        make_finding(line=n, function=f"f{n}", message="x" * 9_000) for n in range(1, 31)
+    )
     text = MarkdownReporter().render([replace(gold_result, findings=findings)])
     assert len(text) < 65_536
     assert "too long for a comment" in text
@@ -59,3 +61,17 @@ def test_severities_are_marked(gold_result: Result, make_finding: Make) -> None:
     findings = (make_finding(severity=Severity.ERROR), make_finding(line=9))
     text = MarkdownReporter().render([replace(gold_result, findings=findings)])
     assert text.index("| 🛑 |") < text.index("| ⚠️ |")
+
+
+def test_a_long_list_is_grouped(gold_result: Result, make_finding: Make) -> None:
+    many = [make_finding(line=line, function="a") for line in range(1, 21)]
+    other = make_finding(line=50, function="b")
+    result = replace(gold_result, findings=(*many, other))
+    text = MarkdownReporter(limit=20).render([result])
+    rows = [line for line in text.splitlines() if line.startswith("| ⚠️ ")]
+    assert len(rows) == 2
+    assert "; and 19 more of it here: lines 2, 3, 4, 5, 6, 7, 8, 9, … |" in rows[0]
+    assert "more of it" not in rows[1]
+    assert "of smaller cost" not in text
+    cut = MarkdownReporter(limit=1).render([result])
+    assert "… and 1 more finding of smaller cost: PA201." in cut

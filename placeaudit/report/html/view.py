@@ -103,7 +103,7 @@ def _tiles(result: Result) -> list[dict[str, str]]:
     return tiles
 
 
-def _group(result: Result, together: FindingGroup) -> dict[str, Any]:
+def _group(result: Result, together: FindingGroup[Finding]) -> dict[str, Any]:
     """A finding with the others of its rule in its function."""
     found = _finding(result, together.lead)
     others = together.others[:_MOST_OTHERS]
