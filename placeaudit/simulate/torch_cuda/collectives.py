@@ -164,6 +164,13 @@ def _finished(work: Any, outputs: list[Tensor], staging: _Staging | None, *, at_
     return _c10d._create_work_from_future(future)
 
 
+def _meet(group: Any, arguments: tuple[Any, ...]) -> None:
+    """At the first collective of a group, as NCCL does: see that no two ranks share a device."""
+    for tensor in _tensors(arguments):
+        NCCL_BACKENDS[group].meet(tensor.get_device())
+        return
+
+
 def _refuse(name: str) -> NoReturn:
     message = (
         f"gloo cannot {name.rstrip('_')} CUDA tensors: it passes their addresses to the network as "
@@ -186,8 +193,11 @@ def _make_kernel(name: str) -> Callable[..., Any]:
         group = _c10d.ProcessGroup.unbox(args[group_at])
         backend = group._get_backend(torch.device("cuda"))
         staging = None if is_nccl(group) else _Staging()
-        if staging is not None and name in _POINT_TO_POINT:
-            _refuse(name)
+        if name in _POINT_TO_POINT:
+            if staging is not None:
+                _refuse(name)
+        elif staging is None:
+            _meet(group, args[:group_at])
         host = list(args)
         host[group_at] = _host_group(group, backend)
         for i in range(group_at):

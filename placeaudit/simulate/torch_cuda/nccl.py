@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import platform
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +43,22 @@ class _Options:
         self.config = SimpleNamespace()
 
 
+def _bus(index: int) -> str:
+    """The PCI address of a device as NCCL prints it."""
+    return f"{(index + 1) << 12:x}"
+
+
+def _duplicate(rank: int, other: int, bus: str) -> str:
+    """``ncclInvalidUsage`` as ``C10D_NCCL_CHECK`` wraps it (NCCLUtils.cpp; NCCL's init.cc)."""
+    version = ".".join(map(str, torch.cuda.nccl.version()))
+    return (
+        "NCCL error in: torch/csrc/distributed/c10d/NCCLUtils.cpp, invalid usage (run with "
+        f"NCCL_DEBUG=WARN for details), NCCL version {version}\nncclInvalidUsage: This usually "
+        "reflects invalid usage of NCCL library.\nLast error:\nDuplicate GPU detected : rank "
+        f"{rank} and rank {other} both on CUDA device {bus}"
+    )
+
+
 def _make_backend() -> type:
     """``ProcessGroupNCCL``: kept from being a subclass where torch has no gloo."""
     gloo: Any = dist.ProcessGroupGloo
@@ -57,6 +74,24 @@ def _make_backend() -> type:
                 timeout = getattr(options, "_timeout", _TIMEOUT)
             super().__init__(store, rank, size, timeout=timeout)
             self.uid = next(_uids)
+            self._store = store
+            self._devices: dict[int, str] = {}
+
+        def meet(self, index: int) -> None:
+            """What the first collective does: all ranks tell their devices (``ncclCommInitRank``).
+
+            Raises:
+                DistBackendError: two ranks have the same device, in NCCL's words.
+            """
+            if index in self._devices:
+                return
+            rank = self.rank()
+            self._devices[index] = mine = f"{platform.node()} {_bus(index)}"
+            self._store.set(f"device of {rank}", mine)
+            for other in range(self.size()):
+                theirs = self._store.get(f"device of {other}").decode()
+                if other != rank and theirs == mine:
+                    raise dist.DistBackendError(_duplicate(rank, other, _bus(index)))
 
         @property
         def options(self) -> _Options:

@@ -109,6 +109,12 @@ def test_gloo_and_synchronised_batch_norm(tmp_path: Path) -> None:
     assert by_nccl[0]["plain"] != by_nccl[0]["sync batch norm"]
 
 
+def test_two_ranks_on_one_device_are_refused(tmp_path: Path) -> None:
+    assert run("same_device.py", tmp_path) == (
+        "Duplicate GPU detected : rank 0 and rank 1 both on CUDA device 1000"
+    )
+
+
 def test_sharded_training_loses_what_one_process_does(tmp_path: Path) -> None:
     found = run("sharded.py", tmp_path)
     assert found["fully_shard"] == pytest.approx(found["plain"], rel=1e-6)
