@@ -56,7 +56,8 @@ def foreach_kernel(operator: Any) -> Callable[..., Any]:
         return host
 
     def kernel(*args: Any, **kwargs: Any) -> Any:
-        first = args[0]
+        # A number comes first in pow.ScalarAndTensor.
+        first = args[0] if isinstance(args[0], (list, tuple)) else args[1]
         index = first[0].get_device() if first else -1
         host = alias_all(args, index) if index >= 0 else None
         if host is None or any(isinstance(value, Tensor) for value in kwargs.values()):

@@ -93,6 +93,17 @@ def _convolution_backward_kernel(
 # --- attention --------------------------------------------------------------------------------
 
 
+def _has_fused(dtype: torch.dtype, mask: Tensor | None) -> bool:
+    """Whether a device has one of the fused kernels that are switched on (sdp_utils.cpp)."""
+    backends = torch.backends.cuda
+    is_short = dtype in {torch.float16, torch.bfloat16}
+    return (
+        (backends.mem_efficient_sdp_enabled() and (is_short or dtype == torch.float32))
+        or (backends.flash_sdp_enabled() and is_short and mask is None)
+        or (backends.cudnn_sdp_enabled() and is_short)
+    )
+
+
 def _attention_choice(  # the operator's own signature
     query: Tensor,
     key: Tensor,
@@ -105,14 +116,19 @@ def _attention_choice(  # the operator's own signature
     enable_gqa: bool = False,
 ) -> int:
     """The fused kernel where CPU would take its own; its CUDA entry point is the efficient one."""
-    with torch._C._AutoDispatchBelowAutograd():
-        choice = _choice(
-            *(_maybe_host(item) for item in (query, key, value, attn_mask)),
-            dropout_p,
-            is_causal,
-            scale=scale,
-            enable_gqa=enable_gqa,
-        )
+    try:
+        with torch._C._AutoDispatchBelowAutograd():
+            choice = _choice(
+                *(_maybe_host(item) for item in (query, key, value, attn_mask)),
+                dropout_p,
+                is_causal,
+                scale=scale,
+                enable_gqa=enable_gqa,
+            )
+    except RuntimeError:  # the host lacks the kernels that are switched on
+        choice = _SDP_EFFICIENT
+    if not torch.backends.cuda.math_sdp_enabled() and not _has_fused(query.dtype, attn_mask):
+        raise RuntimeError("No available kernel. Aborting execution.")
     needs_mask_gradient = attn_mask is not None and attn_mask.requires_grad
     return _SDP_MATH if choice == _SDP_MATH or needs_mask_gradient else _SDP_EFFICIENT
 
