@@ -150,15 +150,17 @@ def _attend(  # the operator's own signature
     and would always take the unfused one.
     """
     options: dict[str, Any] = {"scale": scale, "enable_gqa": enable_gqa}
-    arguments = (query, key, value, attn_mask, dropout_p, is_causal)
     tensors = [item for item in (query, key, value, attn_mask) if item is not None]
-    is_on_one = all(item.device == query.device for item in tensors)
-    if not is_on_one or _attention_choice(*arguments, **options) == _SDP_MATH:
-        result: Tensor = _unfused(*arguments, **options)[0]
-        return result
+    is_fused = all(item.device == query.device for item in tensors) and _SDP_MATH != (
+        _attention_choice(query, key, value, attn_mask, dropout_p, is_causal, **options)
+    )
     if attn_mask is not None and attn_mask.dtype == torch.bool:
-        allowed = torch.zeros((), dtype=query.dtype, device=query.device)
+        # ``convert_boolean_attn_mask``: either kernel adds what it is given.
+        allowed = torch.zeros((), dtype=query.dtype, device=attn_mask.device)
         attn_mask = torch.where(attn_mask, allowed, float("-inf"))
+    if not is_fused:
+        result: Tensor = _unfused(query, key, value, attn_mask, dropout_p, is_causal, **options)[0]
+        return result
     attended: tuple[Tensor, ...] = _fused(
         query, key, value, attn_mask, False, dropout_p, is_causal, scale=scale
     )
