@@ -170,7 +170,7 @@ class Session:
         stack = self._sites.capture(sys._getframe(1))  # noqa: SLF001
         if (text, stack) not in self._unobserved and len(self._unobserved) < MOST_UNOBSERVED:
             self._unobserved.add((text, stack))
-            self._writer.note("PA902", text, stack)
+            self._writer.note("PA903", text, stack)
 
     def before_exec(self) -> None:
         """This process is about to become another program: no end of ours will come."""

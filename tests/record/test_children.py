@@ -175,7 +175,7 @@ def test_a_child_that_does_not_listen_is_left_alone_and_named(tmp_path: Path) ->
     )
     assert (done.stdout, done.stderr) == ("[]\n" * 11, "")
     (main,) = run.processes
-    assert [text for rule, text in notes(main) if rule == "PA902"] == [
+    assert [text for rule, text in notes(main) if rule == "PA903"][:4] == [
         f"a Python process was started {why}: what it did is not in this record"
         for why in ("with -I", "with -E", "with -S", "with an environment of its own")
     ]
