@@ -77,6 +77,8 @@ class Origin:
     exact: bool = True
     #: Passed to ``torch.tensor`` as literal numbers.
     constant: bool = False
+    #: Numbers are written where names say: slices, or indices that are data, which is not visible.
+    filled: bool = False
     #: Why it is data, for people who ask.
     why: str = ""
 
@@ -263,6 +265,18 @@ def _is_metadata(file: ParsedFile, name: ast.Name) -> bool:
     return isinstance(parent, ast.Call) and file.dotted(parent.func) == "len"
 
 
+def _filled(file: ParsedFile, name: ast.Name) -> bool:
+    """``z[rows, columns] = 1``: numbers are written where names say."""
+    parent = file.parents[name]
+    statement = file.parents[parent]
+    return (
+        isinstance(parent, ast.Subscript)
+        and isinstance(parent.ctx, ast.Store)
+        and isinstance(statement, ast.Assign)
+        and is_literal(statement.value)
+    )
+
+
 def _host_operation(file: ParsedFile, name: ast.Name) -> bool:
     """``z.normal_()`` as a statement, or ``z[:, 0] = 1``: an operation that fills in numbers."""
     parent = file.parents[name]
@@ -322,8 +336,11 @@ def _unless_used(
             continue
         if not begin <= file.order(use) <= until:
             continue
-        if not _is_metadata(file, use) and not _host_operation(file, use):
+        if _is_metadata(file, use) or _host_operation(file, use):
+            continue
+        if not _filled(file, use):
             return _data("used elsewhere on the host")
+        found = replace(found, filled=True, exact=False)
     if file.escapes(file.scope(name), name.id):
         return _data("read by a nested function")
     return found

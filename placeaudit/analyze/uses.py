@@ -34,8 +34,10 @@ class UseKind(enum.IntEnum):
     ASSERTED = 6
     #: Decides an ``if`` that only computes.
     BRANCH = 7
-    #: An environment's step, early stopping, a file, an index into host data: the host needs it.
-    NEEDED = 8
+    #: An index, ``Use.index``: needed if what it indexes is the host's.
+    INDEX = 8
+    #: An environment's step, early stopping, a file: the host needs it.
+    NEEDED = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Use:
 
     kind: UseKind
     by: str = ""
+    index: ast.Subscript | None = None
 
 
 _UNKNOWN: Final = Use(UseKind.UNKNOWN)
@@ -149,7 +152,7 @@ class _Walk:
                     self._argument(call, parent, depth) if isinstance(call, ast.Call) else _UNKNOWN
                 )
             case ast.Subscript(value=value) if value is not node:
-                return self._use(UseKind.NEEDED, parent)
+                return Use(UseKind.INDEX, self._file.quote(parent), parent)
             case ast.If() | ast.While() if node is parent.test:
                 return self._test(parent)
             case ast.Compare(ops=[ast.Is() | ast.IsNot()]):

@@ -327,13 +327,13 @@ class Facts:
         return self._calls[index]
 
     @cached_property
-    def _turns(self) -> tuple[Ints, SmallInts]:
-        """Starts of module calls, which tell one turn of a loop from the next, and their steps."""
+    def _turns(self) -> tuple[Ints, SmallInts, Ints]:
+        """Starts of module calls, which tell turns of a loop; their steps and modules."""
         spans = self.audit.spans
         kinds = [i for i, text in enumerate(self.audit.strings) if text == "module"]
         calls = np.flatnonzero(np.isin(spans.kind, kinds))
         order = calls[np.argsort(spans.start_ns[calls], kind="stable")]
-        return spans.start_ns[order], spans.step[order]
+        return spans.start_ns[order], spans.step[order], spans.owner[order]
 
     def recurrence(self, events: Copies | Waits | Calls, rows: Rows) -> Recurrence:
         """How often the events in ``rows`` (of one site) come."""
@@ -344,11 +344,13 @@ class Facts:
         in_steps = distinct(step)
         touched = len(in_steps)
         gap = float(np.median(np.diff(in_steps))) if touched > 1 else 0.0
-        starts, start_steps = self._turns
+        starts, start_steps, owners = self._turns
         turn = np.searchsorted(starts, events.time_ns[rows], side="right")
         turns = _runs(step, turn)
-        every = int(np.isin(start_steps, in_steps).sum())
-        mean, share = (turns / touched, turns / every) if every else (0.0, 0.0)
+        # A turn may call several modules, the model and a loss: the one called most often tells.
+        calls = np.unique(owners[np.isin(start_steps, in_steps)], return_counts=True)[1]
+        every = int(calls.max(initial=0))
+        mean, share = (turns / touched, min(1.0, turns / every)) if every else (0.0, 0.0)
         return Recurrence(len(rows), len(rows) / steps, touched, steps, gap, mean, share)
 
     @cached_property

@@ -11,9 +11,10 @@ from typing import Final
 import numpy as np
 
 from placeaudit.analyze.audit import H2D
+from placeaudit.analyze.callsite import call_site
 from placeaudit.analyze.columns import distinct
 from placeaudit.analyze.source import COMPREHENSIONS, FUNCTIONS, LOOPS, ParsedFile, end, start
-from placeaudit.model import Certainty, Evidence, Finding, Severity
+from placeaudit.model import Certainty, Evidence, Finding, Frame, Severity
 from placeaudit.rules.facts import Facts
 
 __all__ = ["RedundantMove"]
@@ -146,7 +147,54 @@ def _regular(facts: Facts) -> dict[str, set[Position]]:
             if user is None or len(distinct(events.step[group.rows])) < least:
                 continue
             found[user.file].add((user.line, user.col))
+            for stack in distinct(events.stack[group.rows]).tolist():
+                loop = _loop_fed(facts, audit.stacks[stack] if stack >= 0 else (), user)
+                if loop is not None:
+                    found[loop[0]].add(loop[1])
     return found
+
+
+def _loop_fed(facts: Facts, stack: tuple[Frame, ...], user: Frame) -> tuple[str, Position] | None:
+    """File and first statement of the loop that takes what a generator yields at ``user``.
+
+    Where nothing else runs between the event and the ``yield``, each event is a turn of that loop.
+    """
+    file = facts.sources.file(user.file)
+    call = call_site(facts.sources, user)
+    outer = stack[stack.index(user) + 1 :] if user in stack else ()
+    if file is None or call is None or not outer or outer[0].package:
+        return None
+    statement, taker = file.statement(call.node), facts.sources.file(outer[0].file)
+    if statement is None or taker is None or not any(map(_yields, _following(file, statement))):
+        return None
+    at = (outer[0].line, outer[0].col)
+    return next(
+        (
+            (outer[0].file, start(loop.body[0]))
+            for loop in taker.parents
+            # Which of the two is the place of a turn depends on the version of Python.
+            if isinstance(loop, ast.For | ast.AsyncFor) and at in {start(loop), start(loop.iter)}
+        ),
+        None,
+    )
+
+
+def _following(file: ParsedFile, statement: ast.stmt) -> Iterator[ast.stmt]:
+    """``statement`` and what runs after it in its block."""
+    holder = file.parents[statement]
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(holder, name, None)
+        if isinstance(block, list) and statement in block:
+            for other in block[block.index(statement) :]:
+                yield other
+                if _jumps(other):
+                    return
+
+
+def _yields(statement: ast.stmt) -> bool:
+    """Whether it yields whenever it runs."""
+    value = getattr(statement, "value", None)
+    return isinstance(statement, _PLAIN) and isinstance(value, ast.Yield)
 
 
 def _known_devices(facts: Facts) -> dict[str, set[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ from placeaudit.rules.facts import Facts, Group, Rows
 from placeaudit.rules.transfers.round_trip import round_trips
 
 __all__ = ["HostCreated", "HostMade", "host_created"]
+
+#: What writing a number into a slice comes down to.
+_FILLS: Final = frozenset({"fill_", "zero_"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ def _judge(facts: Facts, group: Group) -> HostMade | None:  # noqa: PLR0911 (eac
     call = facts.call(group.index)
     origin, device = origin_of_upload(call) if call else (Origin(Made.UNKNOWN), "")
     if origin.made is Made.FACTORY:
+        if origin.filled and not _fills_slices(facts, group):
+            return None
         return HostMade(group, origin, device, None, len(born))
     if origin.made is Made.DATA or len(born) < len(group.rows):
         return None
@@ -76,6 +82,22 @@ def _judge(facts: Facts, group: Group) -> HostMade | None:  # noqa: PLR0911 (eac
     if made.made is not Made.FACTORY:
         return None
     return HostMade(group, made, device, birth, len(born))
+
+
+def _fills_slices(facts: Facts, group: Group) -> bool:
+    """Whether, in the window, numbers were written into slices: an index would be data."""
+    audit, lineage = facts.audit, facts.lineage
+    operations = audit.operations
+    mine = [i for i in lineage.uploads if audit.copies.site[operations.copy[i]] == group.index]
+    for upload in mine:
+        memory, _ = lineage.source(upload)
+        made = lineage.maker(memory, upload)
+        if made is None:
+            return False
+        for operation, _ in lineage.written(memory, made.operation, upload):
+            if audit.text(int(operations.name[operation])) not in _FILLS:
+                return False
+    return bool(mine)
 
 
 def _born_for_upload(facts: Facts, rows: Rows) -> Rows:

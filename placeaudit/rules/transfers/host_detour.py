@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from placeaudit.analyze.audit import D2H
 from placeaudit.analyze.callsite import CallSite, upload_at
 from placeaudit.analyze.lineage import Origins
+from placeaudit.analyze.numbers import is_number
 from placeaudit.analyze.source import ParsedFile
 from placeaudit.model import Certainty, Evidence, Finding, Severity
 from placeaudit.rules.base import by_library, finding, library_name
@@ -29,6 +30,21 @@ HOST_ONLY: Final = frozenset(
         "_histogramdd_from_bin_tensors",
     }
 )  # fmt: skip
+#: Methods of arrays that tensors have too.
+_METHODS: Final = frozenset(
+    {
+        "mean", "std", "var", "sum", "prod", "max", "min", "argmax", "argmin", "argsort", "clip",
+        "cumsum", "cumprod", "dot", "round", "squeeze", "reshape", "transpose", "flatten",
+    }
+)  # fmt: skip
+#: Calls that hand on the same values.
+_WRAPS: Final = frozenset(
+    {
+        "torch.from_numpy", "torch.as_tensor", "torch.tensor", "numpy.asarray",
+        "numpy.ascontiguousarray",
+    }
+)  # fmt: skip
+_DEEPEST_EXPRESSION: Final = 24
 #: Assignments followed back from an upload's expression.
 _DEEPEST: Final = 4
 
@@ -158,7 +174,12 @@ def _by_expression(facts: Facts, group: Group, downloads: dict[ast.AST, int]) ->
         return None
     foreign = [name for node in nodes if (name := _foreign(file, node))]
     if not foreign:
-        return None  # PyTorch's own operations are the window's to see
+        # PyTorch's own operations are the window's to see; those of NumPy's arrays are not.
+        download = next(node for node in nodes if downloads.get(node) == site)
+        done = _array_arithmetic(file, upload.subject, download, 0)
+        if done is None or not done.operations or not done.array:
+            return None
+        return Detour(group, (site,), done.operations, "", mixed=done.mixed, seen=False)
     names = tuple(dict.fromkeys(foreign))
     why = f"`{names[0]}` is not PyTorch's: whether the device can do the same is not known"
     return Detour(group, (site,), names, why, mixed=False, seen=False)
@@ -185,6 +206,62 @@ def _value(file: ParsedFile, name: ast.Name) -> ast.expr | None:
     if isinstance(statement, ast.Assign) and statement.targets == [stores[-1]]:
         return statement.value
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What an expression does with a download."""
+
+    operations: tuple[str, ...] = ()
+    #: Something else than numbers takes part.
+    mixed: bool = False
+    #: It goes through a NumPy array.
+    array: bool = False
+
+
+def _array_arithmetic(  # noqa: PLR0911 (a table)
+    file: ParsedFile, node: ast.expr, download: ast.AST, depth: int
+) -> _Done | None:
+    """The arithmetic of arrays between ``download`` and ``node``; None where there may be more."""
+    if node is download or isinstance(node, ast.Constant):
+        return _Done()
+    if depth > _DEEPEST_EXPRESSION:
+        return None
+    match node:
+        case ast.Name():
+            value = _value(file, node)
+            if value is not None:
+                return _array_arithmetic(file, value, download, depth + 1)
+            return _Done(mixed=not is_number(file, node))
+        case ast.BinOp(left=left, right=right):
+            return _joined(file, [left, right], download, depth, type(node.op).__name__.lower())
+        case ast.UnaryOp(operand=operand) | ast.Attribute(value=operand, attr="T"):
+            return _array_arithmetic(file, operand, download, depth + 1)
+        case ast.Subscript(value=value, slice=ast.Slice() | ast.Constant()):
+            return _array_arithmetic(file, value, download, depth + 1)
+        case ast.Call(func=func, args=[first]) if file.dotted(func) in _WRAPS:
+            return _array_arithmetic(file, first, download, depth + 1)
+        case ast.Call(func=ast.Attribute(value=value, attr="numpy"), args=[]):
+            done = _array_arithmetic(file, value, download, depth + 1)
+            return replace(done, array=True) if done else None
+        case ast.Call(func=ast.Attribute(value=value, attr=attr), args=args) if attr in _METHODS:
+            return _joined(file, [value, *args], download, depth, attr)
+    return None
+
+
+def _joined(
+    file: ParsedFile, parts: list[ast.expr], download: ast.AST, depth: int, name: str
+) -> _Done | None:
+    found = [_array_arithmetic(file, part, download, depth + 1) for part in parts]
+    done = [each for each in found if each is not None]
+    if len(done) < len(found):
+        return None
+    names = [operation for each in done for operation in each.operations] + [name]
+    return _Done(
+        tuple(dict.fromkeys(names)),
+        any(each.mixed for each in done),
+        any(each.array for each in done),
+    )
 
 
 def _foreign(file: ParsedFile, node: ast.AST) -> str:

@@ -93,12 +93,14 @@ def _contradicted(fates: Sequence[Fate]) -> bool:
 
 def _by_window(facts: Facts, group: Group, fates: Sequence[Fate]) -> Oversized | None:
     last = max((f.copy for f in fates), default=-1)
-    ended = [f for f in fates if f.ending is not Ending.ALIVE or f.copy == last]
+    # Of what is sliced at once, only the slice can be reached later, however long it is kept.
+    sliced = _sliced(facts.call(group.index))
+    ended = [f for f in fates if sliced or f.ending is not Ending.ALIVE or f.copy == last]
     if not ended or len(ended) < len(fates) or not facts.lineage.complete:
         return None
     if facts.read_elsewhere(group.index):
         return None
-    if all(f.ending is Ending.ALIVE for f in ended):
+    if not sliced and all(f.ending is Ending.ALIVE for f in ended):
         return None
     most, whole, by = 0, 0, ""
     for fate in ended:
@@ -112,6 +114,14 @@ def _by_window(facts: Facts, group: Group, fates: Sequence[Fate]) -> Oversized |
         if part[0] >= most:
             most, by, whole = part[0], part[1], fate.bytes
     return Oversized(group, most, whole, by, seen=True) if by else None
+
+
+def _sliced(call: CallSite | None) -> bool:
+    """``x.cpu()[0, head]``: the whole copy has no name."""
+    if call is None or not isinstance(call.node, ast.Call):
+        return False
+    parent = call.file.parents.get(call.node)
+    return isinstance(parent, ast.Subscript) and isinstance(parent.ctx, ast.Load)
 
 
 def _part(facts: Facts, fate: Fate) -> tuple[int, str] | None:
@@ -285,8 +295,8 @@ class OversizedCopy:
     """A whole tensor crosses between devices although at most an eighth of it is used.
 
     What it does
-        Finds copies whose only use is a slice or a reduction that leaves at most an eighth of the
-        bytes: as the operation window saw it, or as the expression itself says
+        Finds copies of 4 KiB or more whose only use is a slice or a reduction that leaves at most
+        an eighth of the bytes: as the operation window saw it, or as the expression itself says
         (``x.cpu().argmax(1)``, ``x.cpu()[0]``).
 
     Why it costs

@@ -247,8 +247,9 @@ class WideCopy:
     What it does
         Finds uploads of what the host widened just before (``uint8`` to ``float32``), copies that
         widen before they cross, and copies whose only use on the other side is a cast to a narrower
-        type.  The bytes are those that really crossed.  A tensor into which the host mixed another
-        one, random numbers for one, is no wide copy: the narrow source does not say it all.
+        type, where 1 KiB or more a copy is saved.  The bytes are those that really crossed.  A
+        tensor into which the host mixed another one, random numbers for one, is no wide copy: the
+        narrow source does not say it all.  What NumPy widened cannot be seen.
 
     Why it costs
         ``float32`` images are four times as many bytes over the link as the ``uint8`` they came

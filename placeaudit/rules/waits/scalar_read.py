@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from placeaudit.rules.facts import TINY_BYTES, Facts, Group, Rows
 from placeaudit.rules.transfers import host_bounce, small_copies
 from placeaudit.rules.transfers.duplicate_download import duplicate_downloads
 from placeaudit.rules.transfers.round_trip import round_trips
+from placeaudit.rules.waits.device_index import indexes_device
 from placeaudit.rules.waits.dynamic_shape import class_counts
 
 __all__ = ["ScalarRead"]
@@ -38,6 +40,8 @@ _OPTIONS: Final = (
 
 #: What a distribution does without checking its arguments: no option avoids its reads.
 _SAMPLES: Final = frozenset({"sample", "rsample", "sample_n", "rsample_n"})
+#: Operators of PyTorch that read from the device to check their arguments.
+_CHECKING: Final = frozenset({"multinomial"})
 #: Methods that bring a tensor to the host as it is.
 _MOVES: Final = frozenset({"cpu", "to", "numpy", "copy_"})
 #: Uses in which somebody looks at values, be it of a whole tensor.
@@ -97,7 +101,7 @@ class ScalarRead:
         small = copies.bytes <= TINY_BYTES
         for group in facts.groups(copies, np.flatnonzero(reads)):
             call = facts.call(group.index)
-            use = _use(facts, group, call)
+            use = _judged(facts, group, call, _use(facts, group, call))
             rows = group.rows
             if call is not None and _moves(call) and use.kind not in _SHOWS:
                 # `.cpu()` of several values moves a tensor; nobody is seen to look at a value.
@@ -130,10 +134,14 @@ class ScalarRead:
         library = library_name(group.site)
         severity = Severity.WARNING if recurrence.often else Severity.INFO
         option = _option(group.site)
+        checks = not library and _checks(call)
         why = ""
         if library:
             text = f"{library}, called by {text},"
             severity = severity if option else Severity.INFO
+        elif checks:
+            text = f"{text} checks its probabilities: it"
+            severity = Severity.INFO
         elif use.kind is UseKind.NEEDED:
             severity = Severity.INFO
             why = f"; the host needs it for `{use.by}`" if use.by else ""
@@ -152,7 +160,8 @@ class ScalarRead:
                 f"{text} reads a value from {device} and makes the host wait for it, "
                 f"{recurrence.words}{why}"
             ),
-            fix=option or (_library_fix(library) if library else _fix(call, use)),
+            fix=option
+            or (_library_fix(library or "torch") if library or checks else _fix(call, use)),
             evidence=[
                 Evidence(
                     "waiting-copy",
@@ -182,10 +191,26 @@ def _use(facts: Facts, group: Group, call: CallSite | None) -> Use:
     return max(found, key=lambda use: use.kind)
 
 
+def _judged(facts: Facts, group: Group, call: CallSite | None, use: Use) -> Use:
+    """An index is needed where it indexes what the host holds; a device tensor takes a tensor."""
+    if use.kind is not UseKind.INDEX or call is None or use.index is None:
+        return use
+    inside = indexes_device(facts, group, call, use.index)
+    return replace(use, kind=UseKind.FRAMEWORK if inside else UseKind.NEEDED)
+
+
 def _moves(call: CallSite) -> bool:
     """The line asks for a tensor on the host, not for a number."""
     func = call.node.func if isinstance(call.node, ast.Call) else None
     return isinstance(func, ast.Attribute) and func.attr in _MOVES
+
+
+def _checks(call: CallSite | None) -> bool:
+    """The operator reads for itself, whatever the program does with its result."""
+    if call is None or not isinstance(call.node, ast.Call):
+        return False
+    func = call.node.func
+    return isinstance(func, ast.Attribute) and func.attr in _CHECKING
 
 
 def _single(facts: Facts, rows: Rows) -> npt.NDArray[np.bool_]:
@@ -219,6 +244,7 @@ _USES: Final = {
     UseKind.FRAMEWORK: "it goes back into the framework",
     UseKind.ASSERTED: "it is asserted",
     UseKind.BRANCH: "it decides a branch",
+    UseKind.INDEX: "it is an index",
     UseKind.NEEDED: "the host needs it",
 }
 
@@ -284,7 +310,7 @@ def _fix(call: CallSite | None, use: Use) -> str:  # noqa: PLR0911 (a table)
             return f"return {tensor} and let the caller read it when it needs the number"
         case UseKind.DISCARDED:
             return "remove the read: nothing uses its value"
-        case UseKind.NEEDED:
+        case UseKind.NEEDED | UseKind.INDEX:
             return "if it is not needed in each step, read it every N steps only"
         case UseKind.UNKNOWN:
             return (

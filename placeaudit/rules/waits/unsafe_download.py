@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from placeaudit.analyze.audit import Ints
 from placeaudit.analyze.callsite import CallSite
+from placeaudit.analyze.lineage import COMPUTES
 from placeaudit.analyze.readers import Read, Reading, reading_after, waiting_calls
 from placeaudit.analyze.source import end, start
 from placeaudit.model import Certainty, Evidence, Finding, Frame, Phase, Severity
@@ -19,13 +22,19 @@ from placeaudit.rules.facts import Facts, Group, Rows
 __all__ = ["UnsafeDownload", "unsafe_downloads"]
 
 
+#: Calls that may tell that a download is done, although no wait is recorded.
+_UNRECORDED: Final = re.compile(r"\.(query|wait|barrier)\(")
+
+
 @dataclass(frozen=True, slots=True)
 class Unsafe:
-    """Downloads of one site, each read before anything waited, and the expression that reads."""
+    """Downloads of one site that are read before anything waited, and what reads them."""
 
     group: Group
     call: CallSite
+    #: The expression that reads; where the source does not tell, ``operation`` did so.
     read: Read
+    operation: str = ""
 
 
 def unsafe_downloads(facts: Facts) -> tuple[Unsafe, ...]:
@@ -45,6 +54,10 @@ def unsafe_downloads(facts: Facts) -> tuple[Unsafe, ...]:
         if call is None or group.site.user is None or group.site.library is not None:
             continue
         read = reading_after(call)
+        if read.reading is Reading.UNKNOWN:
+            rows, operation = _read_in_window(facts, group)
+            if len(rows):
+                found.append(Unsafe(Group(group.index, group.site, rows), call, read, operation))
         if read.reading is not Reading.HERE or read.node is None:
             continue
         if any(True for _ in waiting_calls(call.file, call.node, read.node)):
@@ -53,6 +66,30 @@ def unsafe_downloads(facts: Facts) -> tuple[Unsafe, ...]:
         if len(rows):
             found.append(Unsafe(Group(group.index, group.site, rows), call, read))
     return tuple(found)
+
+
+def _read_in_window(facts: Facts, group: Group) -> tuple[Rows, str]:
+    """Downloads that an operation of the window read before any wait, and that operation."""
+    audit, lineage = facts.audit, facts.lineage
+    operations, waits, copies = audit.operations, audit.waits, audit.copies
+    if not lineage.complete or any(_UNRECORDED.search(text) for text in audit.sources.values()):
+        return group.rows[:0], ""
+    rows, name, seen = [], "", 0
+    for row in group.rows.tolist():
+        fate = lineage.fates.get(row)
+        # What goes to a device again stays in the order of the stream.
+        reads = [o for o, _ in fate.reads if operations.kind[o] == COMPUTES] if fate else []
+        if not reads:
+            continue
+        seen += 1
+        engine = waits.phase == int(Phase.BACKWARD)
+        mine = waits.time_ns[(waits.thread == copies.thread[row]) | engine]
+        after, read = int(copies.time_ns[row]), int(operations.time_ns[reads[0]])
+        if not ((mine > after) & (mine < read)).any():
+            rows.append(row)
+            name = audit.text(int(operations.name[reads[0]]))
+    # What holds of all that was seen holds of those outside the window.
+    return (group.rows if len(rows) == seen > 0 else np.array(rows, dtype=np.int32)), name
 
 
 def _unwaited(facts: Facts, group: Group, call: CallSite, read: Read) -> npt.NDArray[np.bool_]:
@@ -104,9 +141,10 @@ class UnsafeDownload:
     """A non-blocking download that the host reads before anything waited for it.
 
     What it does
-        Finds downloads with ``non_blocking=True`` whose host tensor is read, later in the same
-        turn of the same function, although the thread waited for nothing in between: no
-        ``synchronize()``, no event, no blocking copy, no ``.item()`` of a device tensor.
+        Finds downloads with ``non_blocking=True`` whose host tensor is read although the thread
+        waited for nothing in between: no ``synchronize()``, no event, no blocking copy, no
+        ``.item()`` of a device tensor.  The read is found later in the same turn of the same
+        function, or, wherever it is, by the operation window.
 
     Why it costs
         It costs correctness: the host reads memory that the device has not written yet, and gets
@@ -128,7 +166,7 @@ class UnsafeDownload:
 
     When it is fine
         Where an event or a stream is waited for in between (not reported).  What is returned or
-        kept, and read by somebody else, is not judged.
+        kept, and read by somebody else outside the window, is not judged.
     """
 
     code = "PA206"
@@ -142,17 +180,19 @@ class UnsafeDownload:
 
     def _finding(self, facts: Facts, unsafe: Unsafe) -> Finding:
         group, read, call = unsafe.group, unsafe.read, unsafe.call
-        assert read.node is not None
         assert group.site.user is not None
         copies = facts.audit.copies
         recurrence = facts.recurrence(copies, group.rows)
-        reading = call.file.quote(read.node)
-        line = start(read.node)[0]
-        user = group.site.user
-        frame = Frame(
-            user.file, user.function, line, end(read.node)[0], start(read.node)[1],
-            end(read.node)[1],
-        )  # fmt: skip
+        reading, where, related = f"`{unsafe.operation}`", "the read", []
+        if read.node is not None:
+            line = start(read.node)[0]
+            reading, where = f"`{call.file.quote(read.node)}` at line {line}", f"line {line}"
+            user = group.site.user
+            frame = Frame(
+                user.file, user.function, line, end(read.node)[0], start(read.node)[1],
+                end(read.node)[1],
+            )  # fmt: skip
+            related = [("read here", frame)]
         device = facts.audit.text(int(copies.src_device[group.rows[0]]))
         by = library_name(group.site)
         return finding(
@@ -161,21 +201,21 @@ class UnsafeDownload:
             copies,
             group.rows,
             severity=Severity.ERROR,
-            certainty=Certainty.PROVEN if read.certain else Certainty.LIKELY,
+            certainty=Certainty.PROVEN if read.certain or unsafe.operation else Certainty.LIKELY,
             message=(
-                f"`{call.text}` starts a download from {device} that `{reading}` at line {line} "
+                f"`{call.text}` starts a download from {device} that {reading} "
                 f"reads before anything waited for it, {recurrence.words}{by and f' (by {by})'}"
             ),
             fix=(
-                f"wait before line {line}: record an event after the download and `synchronize()` "
+                f"wait before {where}: record an event after the download and `synchronize()` "
                 "it there, or drop `non_blocking=True` here"
             ),
-            related=[("read here", frame)],
+            related=related,
             evidence=[
                 Evidence(
                     "order",
                     f"after {plural(len(group.rows), 'download')} the thread waited for nothing "
-                    f"before line {line}",
+                    f"before {where}" + (" (operation window)" if unsafe.operation else ""),
                 )
             ],
         )
