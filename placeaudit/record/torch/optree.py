@@ -160,7 +160,7 @@ class Walk:
         if name.startswith(_ENGINE):
             phase = int(Phase.BACKWARD)
         known = operator(name, event.overload_name)
-        if known.composite:
+        if known.composite and not self._on_aliases(event, known):
             found = False
             for child in event.children:
                 found |= self._visit(child, phase)
@@ -175,6 +175,29 @@ class Walk:
             self._add(event, extra, known, phase, kind, uses, [])
             return True
         return self._leaf(event, extra, known, phase)
+
+    @staticmethod
+    def _on_aliases(event: Any, known: Operator) -> bool:
+        """Whether a simulated device computed it as a whole, from the host's side of its memory.
+
+        Below such an operator (``lstm``) nothing takes the device tensors that it was given.
+        """
+
+        def on_device(one: Any, how: Operator) -> bool:
+            return any(use.device.type != "cpu" for use in _uses(one.extra_fields.inputs, how))
+
+        if not event.children or not on_device(event, known):
+            return False
+        pending, computed = deque(event.children), False
+        while pending:
+            child = pending.popleft()
+            if not hasattr(child.extra_fields, "inputs"):
+                continue
+            computed = True
+            if on_device(child, operator(child.name, child.overload_name)):
+                return False
+            pending.extend(child.children)
+        return computed
 
     def _leaf(self, event: Any, extra: Any, known: Operator, phase: int) -> bool:
         uses = _uses(extra.inputs, known)
