@@ -74,9 +74,11 @@ class Outcome:
     findings: tuple[tuple[Place, str], ...]
     """Each finding's place and severity."""
     waits: frozenset[tuple[str, int]]
-    """Lines at which the host waited."""
+    """Lines at which the host waited in the steps."""
     matched: frozenset[tuple[str, int]]
-    """Lines that PyTorch's extra-copy pattern matched; empty where it was not asked."""
+    """Lines in the steps that PyTorch's extra-copy pattern matched; empty where not asked."""
+    warned: frozenset[tuple[str, int]]
+    """Lines in the steps that PyTorch's synchronisation debug mode warned of; likewise."""
     other_patterns: tuple[str, ...]
     """Names of PyTorch's other patterns that matched something."""
     output: str
@@ -117,7 +119,8 @@ def run(
     Args:
         chosen: The programs.
         processes: Worker processes; each imports torch once and runs its share.
-        tools: Also run each program under ``torch.profiler`` for PyTorch's own patterns.
+        tools: Also run each program under ``torch.profiler`` for PyTorch's own patterns, and in
+            PyTorch's synchronisation debug mode.
 
     Raises:
         RuntimeError: A worker ended before it had run its share.
@@ -164,6 +167,7 @@ def _outcome(row: dict[str, Any]) -> tuple[str, Outcome]:
         findings=tuple(((rule, file, at), how) for rule, file, at, how in row["findings"]),
         waits=frozenset((file, at) for file, at in row["waits"]),
         matched=frozenset((file, at) for file, at in row["matched"]),
+        warned=frozenset((file, at) for file, at in row["warned"]),
         other_patterns=tuple(row["other_patterns"]),
         output=row["output"],
         error=row["error"],

@@ -122,44 +122,64 @@ def _beside(name: str, found: set[Line], marked: set[Line]) -> str:
 def _tools(chosen: tuple[Program, ...], outcomes: Mapping[str, Outcome]) -> Iterator[str]:
     """The tables of PyTorch's own tools on the same programs."""
     matched = {line for outcome in outcomes.values() for line in outcome.matched}
+    warned = {line for outcome in outcomes.values() for line in outcome.warned}
     waited = {line for outcome in outcomes.values() for line in outcome.waits}
-    ours = {
-        (place[1], place[2])
-        for outcome in outcomes.values()
-        for place, severity in outcome.findings
-        if severity != "info" and place[0].startswith(_COPIES + _WAITS)
-    }
+    ours = _ours(outcomes, _COPIES + _WAITS)
     created = _lines(chosen, ("PA103",))
     everything = _lines(chosen, _COPIES + _WAITS)
     waits = _lines(chosen, _WAITS)
+    ahead = sorted((matched | warned | waited) & everything - ours)
     others = sorted({name for outcome in outcomes.values() for name in outcome.other_patterns})
     yield from (
         "## PyTorch's own tools on the same programs",
         "",
         "Scored by line alone, whatever the tool calls it: a line is marked if any of the rules",
-        "named is marked there as a warning.",
+        "named is marked there as a warning. None of them knows of steps, so what they say of",
+        "lines that ran in setup only is left out.",
         "",
         _head("against"),
         _beside("extra-copy pattern, on its own ground (PA103)", matched, created),
         _beside("extra-copy pattern, on copies and waits (PA1xx, PA2xx)", matched, everything),
-        _beside("every wait is a finding, on waits (PA2xx)", waited, waits),
-        _beside("every wait is a finding, on copies and waits (PA1xx, PA2xx)", waited, everything),
+        _beside("synchronisation debug mode, on waits (PA2xx)", warned, waits),
+        _beside("synchronisation debug mode, on copies and waits", warned, everything),
+        _beside("every recorded wait is a finding, on waits (PA2xx)", waited, waits),
+        _beside("every recorded wait is a finding, on copies and waits", waited, everything),
+        _beside("placeaudit, on the ground of PA103", _ours(outcomes, ("PA103",)), created),
+        _beside("placeaudit, on waits (PA2xx)", _ours(outcomes, _WAITS), waits),
         _beside("placeaudit, on copies and waits (PA1xx, PA2xx)", ours, everything),
         "",
         "* **Extra-copy pattern**: `ExtraCUDACopyPattern` of `torch.profiler._pattern_matcher`,",
-        "  on a CPU profile with stacks and shapes of the simulated program. It aims at one thing:",
-        "  a tensor that was filled on the host and moved at once (the ground of PA103). It looks",
-        "  at the order of events, not at which tensor was filled. Waits, duplicates, round trips",
-        "  and unused copies are not its subject. PyTorch's other patterns are about precision,",
-        "  fused optimizers and loaders without workers; none is about copies or waits, so none is",
-        "  scored here" + (f" (these matched something: {', '.join(others)})." if others else "."),
-        "* **Every wait is a finding** reads the record as `torch.cuda.set_sync_debug_mode` would",
-        "  report it: each line at which the host waited for the device. The real one sees fewer",
-        "  (neither explicit synchronisation nor `non_blocking=True` copies from pageable memory),",
-        "  and it aims to name waits, not to judge them: a batch's needed upload waits too, and so",
-        "  does the one read at the end of training.",
+        "  run on a CPU profile, with stacks and shapes, of each simulated program. It aims at one",
+        "  thing: a tensor that was filled on the host and moved at once (the ground of PA103). It",
+        "  looks at the order of events, not at which tensor was filled. Waits, duplicates, round",
+        "  trips and unused copies are not its subject. PyTorch's other patterns are about",
+        "  precision, fused optimizers and loaders without workers; none is about copies or waits,",
+        "  so none is scored here"
+        + (f" (these matched something: {', '.join(others)})." if others else "."),
+        "* **Synchronisation debug mode**: each program runs once more with",
+        '  `torch.cuda.set_sync_debug_mode("warn")`, as the simulated device has it; a line counts',
+        "  if it is the innermost one of the program on the stack of a warning. It names waits and",
+        "  does not judge them: a batch's needed upload waits too. It says nothing of explicit",
+        "  synchronisation, nor of waits in backward, whose stack is not the program's.",
+        "* **Every recorded wait is a finding**: the same reading of placeaudit's own record,",
+        "  which holds those waits as well.",
+        f"* Marked lines that one of them names and placeaudit does not: {len(ahead)}"
+        + "".join(f", `{file}:{line}`" for file, line in ahead)
+        + ". What they are ahead in otherwise: the pattern needs no device and no second tool, the",
+        '  debug mode costs nothing while it is off, raises at the line (`"error"`), and both come',
+        "  with PyTorch.",
         "",
     )
+
+
+def _ours(outcomes: Mapping[str, Outcome], families: tuple[str, ...]) -> set[Line]:
+    """Lines at which a rule of ``families`` fails a check."""
+    return {
+        (place[1], place[2])
+        for outcome in outcomes.values()
+        for place, severity in outcome.findings
+        if severity != "info" and place[0].startswith(families)
+    }
 
 
 def _head(first: str) -> str:
@@ -235,7 +255,7 @@ def _at_first(first: FirstScore) -> dict[str, Score]:
     return dict(sorted(scores.items()))
 
 
-def _put_right(one: ProgramSet, scores: Iterable[Score]) -> Score:
+def put_right(one: ProgramSet, scores: Iterable[Score]) -> Score:
     """All rules together, where marks that were wrong are put right."""
     whole = total(scores)
     right = [place for place in whole.false_alarms if one.reason(place)]
@@ -267,7 +287,7 @@ def _by_set(chosen: tuple[Program, ...], outcomes: Mapping[str, Outcome]) -> Ite
             _head("rule"),
             *(part.row(f"{rule} {names.get(rule[:5], '')}") for rule, part in scores.items()),
             total(scores.values()).row("**all**"),
-            _put_right(one, scores.values()).row("**all**, wrong marks put right"),
+            put_right(one, scores.values()).row("**all**, wrong marks put right"),
             "",
         )
         errors = [("False alarm", place) for place in first.false_alarms]

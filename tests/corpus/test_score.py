@@ -9,8 +9,9 @@ import pytest
 pytest.importorskip("torch")
 
 from tests.corpus import harness
-from tests.corpus.harness import Outcome, Place, Program, marks
-from tests.corpus.score import compare, report, score, total
+from tests.corpus.harness import Outcome, Place, Program, marks, programs
+from tests.corpus.score import Score, compare, put_right, report, score, total
+from tests.corpus.sets import FirstScore, ProgramSet, first_scores, keep, members, sets
 
 SOURCE = """# simulate: cuda:2
 x = x.to(device)  # expect: PA102
@@ -33,6 +34,7 @@ def outcome(*findings: tuple[str, int, str], error: str = "") -> Outcome:
         findings=tuple(((rule, "name/bad.py", line), how) for rule, line, how in findings),
         waits=frozenset({("name/bad.py", 2), ("name/bad.py", 4)}),
         matched=frozenset(),
+        warned=frozenset(),
         other_patterns=(),
         output="",
         error=error,
@@ -80,3 +82,38 @@ def test_the_report_names_every_error(program: Program) -> None:
     assert "* name/bad\n" in text
     # Of two lines at which the host waited, one is marked as a copy or wait.
     assert "| 1 | 1 | 1 | 0 | 0.500 | 1.000 |" in text
+
+
+def test_every_program_belongs_to_one_set() -> None:
+    every = programs()
+    parts = [members(one, every) for one in sets()]
+    assert sorted(p.key for part in parts for p in part) == sorted(p.key for p in every)
+    assert all(part for part in parts)
+    assert frozenset().union(*(one.programs for one in sets())) <= {p.name for p in every}
+
+
+def test_a_first_score_is_kept_once(tmp_path: Path) -> None:
+    path = tmp_path / "unseen.json"
+    first = FirstScore("abc1234", 2, {"PA102": 3}, (("PA103", "n/bad.py", 4),), ())
+    keep("third", first, path)
+    assert first_scores(path) == {"third": first}
+    with pytest.raises(ValueError, match="first scored at abc1234"):
+        keep("third", first, path)
+
+
+def test_wrong_marks_are_put_right() -> None:
+    why = {"PA103 n/*": "drawn in the loop", "PA201 n/bad.py:7": "one finding"}
+    one = ProgramSet("third", "", frozenset({"n"}), why)
+    part = Score(
+        2, [("PA103", "n/bad.py", 4), ("PA103", "m/bad.py", 4)], [("PA201", "n/bad.py", 7)]
+    )
+    assert put_right(one, [part]) == Score(3, [("PA103", "m/bad.py", 4)], [])
+
+
+def test_every_wrong_mark_is_an_error_of_the_first_score() -> None:
+    known = first_scores()
+    for one in sets():
+        places = known[one.name].false_alarms + known[one.name].misses if one.wrong_marks else ()
+        for like in one.wrong_marks:
+            alone = ProgramSet(one.name, "", one.programs, {like: "so"})
+            assert any(alone.reason(place) for place in places), like

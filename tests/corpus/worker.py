@@ -20,13 +20,16 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
 import placeaudit
+from placeaudit.analyze.audit import Audit, Copies, Waits
 from placeaudit.record.launch import Target, run_target
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -78,19 +81,25 @@ def traced(program: Program, folder: Path) -> dict[str, Any]:
         torch.cuda.set_device(0)
         with placeaudit.trace(folder / "run") as run:
             output, error = execute(program)
-    waits = run.waits.to_pylist()
+    audit = run.result.audit
     return {
         "key": program.key,
         "findings": sorted(
             (f.rule, inside(f.file) or f.file or "", f.line or 0, f.severity.value)
             for f in run.findings
         ),
-        "waits": sorted(
-            {(inside(w["file"]), w["line"]) for w in waits if inside(w["file"]) is not None}
-        ),
+        "waits": steady_lines(audit, audit.waits),
+        "steady": steady_lines(audit, audit.waits, audit.copies),
         "output": output,
         "error": error,
     }
+
+
+def steady_lines(audit: Audit, *tables: Copies | Waits) -> list[tuple[str, int]]:
+    """The program's lines at which such an event was recorded in the steps."""
+    sites = {int(i) for events in tables for i in np.unique(events.site[events.steady])}
+    users = [audit.sites[i].user for i in sites if i >= 0]
+    return sorted({(file, u.line) for u in users if u and (file := inside(u.file)) is not None})
 
 
 def _matches(pattern: Any) -> Iterator[Any]:
@@ -135,6 +144,28 @@ def matched(program: Program, folder: Path) -> dict[str, Any]:
     }
 
 
+def warned(program: Program, folder: Path) -> list[tuple[str, int]]:
+    """The program's lines that PyTorch's synchronisation debug mode warns of."""
+    found: set[tuple[str, int]] = set()
+
+    def note(message: Warning | str, *_: object, **__: object) -> None:
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            file = inside(frame.f_code.co_filename)
+            if file is not None and "synchronizing CUDA operation" in str(message):
+                found.add((file, frame.f_lineno))
+                return
+            frame = frame.f_back
+
+    with isolated(program, folder), placeaudit.simulate(program.devices):
+        torch.cuda.set_device(0)
+        with warnings.catch_warnings(), mock.patch.object(warnings, "showwarning", note):
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            execute(program)
+    return sorted(found)
+
+
 def warm_up() -> None:
     """Pay once for what the first simulated steps load: a program's first step should be a step."""
     with placeaudit.simulate("cuda"):
@@ -160,12 +191,17 @@ def main() -> None:
                 try:
                     row = traced(program, Path(folder))
                 except Exception:  # noqa: BLE001  (an audit that fails is what the corpus is to show)
-                    row = {"key": key, "findings": [], "waits": [], "output": ""}
+                    row = {"key": key, "findings": [], "waits": [], "steady": [], "output": ""}
                     row["error"] = traceback.format_exc()
-            row |= {"matched": [], "other_patterns": []}
+            row |= {"matched": [], "other_patterns": [], "warned": []}
             if tools:
                 with tempfile.TemporaryDirectory() as folder:
                     row |= matched(program, Path(folder))
+                with tempfile.TemporaryDirectory() as folder:
+                    row["warned"] = warned(program, Path(folder))
+                # Neither knows of steps: what they say of setup is not held against them.
+                for tool in ("matched", "warned"):
+                    row[tool] = [line for line in row[tool] if tuple(line) in row["steady"]]
             file.write(json.dumps(row) + "\n")
             file.flush()
 

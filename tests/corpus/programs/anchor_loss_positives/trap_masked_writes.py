@@ -28,10 +28,9 @@ class Heads(nn.Module):
 torch.manual_seed(332)
 heads, criterion = Heads().to(device), AnchorLoss()
 optimizer = torch.optim.SGD(heads.parameters(), lr=0.01)
-for _ in range(12):
-    features = torch.randn(40, 12).to(device)
-    labels, targets = torch.randint(4, (40,)).to(device), torch.randn(40, 4).to(device)
-    loss = criterion(*heads(features), labels, targets)
+data = list(zip(torch.randn(12, 40, 12), torch.randint(4, (12, 40)), torch.randn(12, 40, 4)))
+for features, labels, targets in data:
+    loss = criterion(*heads(features.to(device)), labels.to(device), targets.to(device))
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -22,7 +22,7 @@ class FrameMemory:
 
 
 def preprocess(frames):
-    return torch.from_numpy(frames.astype(np.float32) / 255.0).to(device)  # expect: PA107
+    return torch.from_numpy(frames).float().div(255.0).to(device)  # expect: PA107
 
 
 torch.manual_seed(327)

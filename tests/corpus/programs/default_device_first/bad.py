@@ -1,5 +1,4 @@
 # simulate: cuda:2
-# expect without line: PA308 info
 """Class weights pass through the default device on their way to the chosen one."""
 import torch
 from torch import nn
@@ -11,7 +10,7 @@ device = torch.device("cuda:1" if many else "cpu")
 def class_weights(counts):
     weights = 1.0 / torch.tensor(counts, dtype=torch.float)
     if many:
-        weights = weights.cuda()
+        weights = weights.cuda()  # expect: PA308 info
     return weights.to(device)
 
 

@@ -28,7 +28,7 @@ rng = np.random.default_rng(329)
 policy = nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Linear(16, 3)).to(device)
 optimizer = torch.optim.Adam(policy.parameters(), lr=1e-2)
 for episode in range(12):
-    length = int(rng.integers(20, 30))
+    length = int(rng.integers(300, 400))
     states, actions = torch.randn(length, 5), torch.randint(3, (length,))
     loss = policy_loss(policy, states, actions, rng.normal(size=length))
     optimizer.zero_grad()

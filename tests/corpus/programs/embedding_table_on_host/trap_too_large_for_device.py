@@ -19,9 +19,9 @@ table = nn.EmbeddingBag(5000, 16, sparse=True, mode="sum")
 ranker = Ranker().to(device)
 sparse = torch.optim.SparseAdam(table.parameters(), lr=1e-2)
 dense = torch.optim.Adam(ranker.parameters(), lr=1e-2)
-for _ in range(12):
-    users, items = torch.randint(5000, (2, 8, 3))
-    clicked = torch.randint(2, (8,)).float()
+visits = torch.randint(5000, (12, 2, 8, 3))
+clicks = torch.randint(2, (12, 8)).float()
+for (users, items), clicked in zip(visits, clicks):
     score = ranker(table(users).to(device), table(items).to(device))
     loss = nn.functional.binary_cross_entropy_with_logits(score, clicked.to(device))
     sparse.zero_grad()

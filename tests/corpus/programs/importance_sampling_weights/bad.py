@@ -14,7 +14,7 @@ class BalancedDraws:
     def __iter__(self):
         for _ in range(14):
             weights = self.weights.to(device)  # expect: PA102
-            yield torch.multinomial(weights, self.size)
+            yield torch.multinomial(weights, self.size)  # expect: PA201 info
 
 
 torch.manual_seed(310)

@@ -13,7 +13,7 @@ class BalancedDraws:
 
     def __iter__(self):
         for _ in range(14):
-            yield torch.multinomial(self.weights, self.size)
+            yield torch.multinomial(self.weights, self.size)  # expect: PA201 info
 
 
 torch.manual_seed(310)

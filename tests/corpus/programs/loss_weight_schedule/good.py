@@ -28,9 +28,10 @@ torch.manual_seed(314)
 model = MultiTask().to(device)
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
 steps = 12
+data = [(torch.randn(8, 9), torch.randn(8, 3)) for _ in range(steps)]
 for step in range(steps):
-    x, y = torch.randn(8, 9).to(device), torch.randn(8, 3)
-    loss = combine((model(x) - y.to(device)).square().mean(0), step, steps)
+    x, y = data[step]
+    loss = combine((model(x.to(device)) - y.to(device)).square().mean(0), step, steps)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

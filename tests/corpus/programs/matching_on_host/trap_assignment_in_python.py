@@ -33,9 +33,10 @@ class Decoder(nn.Module):
 torch.manual_seed(345)
 model, match = Decoder().to(device), GreedyMatcher()
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-for _ in range(12):
-    labels, targets = torch.randint(5, (3,)).to(device), torch.rand(3, 4).to(device)
-    logits, boxes = model(torch.randn(12).to(device))
+data = list(zip(torch.randn(12, 12), torch.randint(5, (12, 3)), torch.rand(12, 3, 4)))
+for features, labels, targets in data:
+    labels, targets = labels.to(device), targets.to(device)
+    logits, boxes = model(features.to(device))
     index = match(logits, boxes, labels, targets)
     loss = F.cross_entropy(logits[index], labels) + F.l1_loss(boxes[index], targets)
     optimizer.zero_grad()

@@ -7,7 +7,7 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Tagged(Dataset):
-    def __init__(self, n, tags=20):
+    def __init__(self, n, tags=200):
         self.x = torch.randn(n, 8)
         self.tags = (torch.rand(n, tags) > 0.8).to(torch.uint8)
 
@@ -20,7 +20,7 @@ class Tagged(Dataset):
 
 class Tagger:
     def __init__(self):
-        self.model = nn.Linear(8, 20).to(device)
+        self.model = nn.Linear(8, 200).to(device)
         self.criterion = nn.BCEWithLogitsLoss()
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.5)
 

@@ -1,4 +1,6 @@
 """Word vectors: negatives are drawn on the host and index a table on the device."""
+import random
+
 import torch
 from torch import nn
 
@@ -8,12 +10,12 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 class SkipGram(nn.Module):
     def __init__(self, words=60, dim=8, negatives=5):
         super().__init__()
-        self.words, self.negatives = words, negatives
+        self.words, self.negatives, self.rng = words, negatives, random.Random(350)
         self.centre = nn.Parameter(torch.randn(words, dim) * 0.1)
         self.context = nn.Parameter(torch.randn(words, dim) * 0.1)
 
     def forward(self, word, near):
-        wrong = [[(w * 7 + k) % self.words for k in range(self.negatives)] for w in range(12)]
+        wrong = [[self.rng.randrange(self.words) for _ in range(self.negatives)] for _ in near]
         negative = self.context[torch.tensor(wrong)]  # expect: PA208
         v = self.centre[word]
         good = (v * self.context[near]).sum(-1)

@@ -42,7 +42,8 @@ def batches(n, generator):
 torch.manual_seed(305)
 model = Encoder().to(device)
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-for batch in batches(14, torch.Generator().manual_seed(5)):
+data = list(batches(14, torch.Generator().manual_seed(5)))
+for batch in data:
     batch = batch.to(device)
     loss = nn.functional.cross_entropy(model(batch.tokens, batch.lengths), batch.labels)
     optimizer.zero_grad()

@@ -28,7 +28,7 @@ class Encoder(nn.Module):
     def forward(self, tokens, lengths):
         packed = pack_padded_sequence(self.embed(tokens), lengths, batch_first=True)
         states, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True)
-        mean = states.sum(1) / lengths.to(states.device)[:, None]
+        mean = states.sum(1) / lengths.to(states.device)[:, None]  # expect: PA303 info
         return self.out(mean)
 
 
@@ -43,7 +43,8 @@ def batches(n, generator):
 torch.manual_seed(305)
 model = Encoder().to(device)
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-for batch in batches(14, torch.Generator().manual_seed(5)):
+data = list(batches(14, torch.Generator().manual_seed(5)))
+for batch in data:
     batch = batch.to(device)
     loss = nn.functional.cross_entropy(model(batch.tokens, batch.lengths), batch.labels)
     optimizer.zero_grad()

@@ -55,7 +55,7 @@ def learn(net, optimizer, memory):
     optimizer.step()
     errors = td.detach().abs()
     for i, error in zip(index, errors):
-        memory.priority[i] = error.item() + 1e-3  # expect: PA106  # expect: PA201
+        memory.priority[i] = error.item() + 1e-3  # expect: PA106
     return loss
 
 

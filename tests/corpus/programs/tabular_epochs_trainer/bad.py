@@ -19,7 +19,7 @@ class Trainer:
 
     def step(self, x, y):
         x = x.to(device)  # expect: PA110 info
-        y = y.to(device)  # expect: PA110 info
+        y = y.to(device)
         loss = nn.functional.mse_loss(self.model(x).squeeze(1), y)
         self.optimizer.zero_grad()
         loss.backward()

@@ -26,7 +26,7 @@ def collate(rows):
     for i, row in enumerate(rows):
         ids[i, : len(row)] = torch.tensor(row)
     causal = torch.triu(torch.ones(width, width, dtype=torch.bool), diagonal=1)
-    return {"ids": ids, "causal": causal}
+    return {"ids": ids, "causal": causal | ids.eq(0)[:, None, :]}
 
 
 class TinyLM(nn.Module):

@@ -18,7 +18,7 @@ def auc(scores, labels):
 def validate(model, data, labels):
     scores = []
     for x in data:
-        logits = model(x.to(device)).squeeze(-1)
+        logits = model(x.to(device)).squeeze(-1)  # expect: PA110 info
         scores.append(logits.cpu())
     scores = torch.cat(scores)
     return auc(scores, labels)

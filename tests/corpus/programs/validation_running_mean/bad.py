@@ -22,7 +22,8 @@ def validate(model, batches, criterion):
     model.eval()
     losses = []
     for x, y in batches:
-        losses.append(criterion(model(x.to(device)), y.to(device)).item())  # expect: PA201
+        out = model(x.to(device))  # expect: PA110 info
+        losses.append(criterion(out, y.to(device)).item())  # expect: PA201
     result = sum(losses) / len(losses)
     model.train()
     return result

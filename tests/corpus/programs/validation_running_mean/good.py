@@ -20,7 +20,10 @@ class EarlyStopping:
 @torch.no_grad()
 def validate(model, batches, criterion):
     model.eval()
-    losses = [criterion(model(x.to(device)), y.to(device)) for x, y in batches]
+    losses = []
+    for x, y in batches:
+        out = model(x.to(device))  # expect: PA110 info
+        losses.append(criterion(out, y.to(device)))
     result = torch.stack(losses).mean().item()
     model.train()
     return result

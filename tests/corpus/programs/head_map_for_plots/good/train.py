@@ -21,7 +21,7 @@ class SelfAttention(nn.Module):
 torch.manual_seed(330)
 layer, plot = SelfAttention().to(device), AttentionPlot()
 optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3)
-for x in torch.randn(12, 4, 7, 16):
+for x in torch.randn(12, 4, 16, 16):
     x = x.to(device)
     out, weights = layer(x)
     loss = (out - x.roll(1, 1)).square().mean()
