@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 pytestmark = pytest.mark.usefixtures("cuda")
 
@@ -131,3 +132,49 @@ def test_a_boolean_mask_hides_with_and_without_dropout(dropout: float) -> None:
         results.append((attended.detach().cpu(), gradient.cpu()))
     for expected, found in zip(*results, strict=True):
         assert torch.equal(expected, found)
+
+
+class TestChosenAttention:
+    """``sdpa_kernel`` with one of a device's kernels, of which the CPU has one of its own."""
+
+    @pytest.mark.parametrize("backend", ["EFFICIENT_ATTENTION", "MATH"])
+    def test_single_precision(self, backend: str) -> None:
+        torch.manual_seed(1)
+        x = torch.randn(1, 2, 8, 16)
+        expected = functional.scaled_dot_product_attention(x, x, x)
+        with sdpa_kernel(getattr(SDPBackend, backend)):
+            ours = functional.scaled_dot_product_attention(x.cuda(), x.cuda(), x.cuda())
+        torch.testing.assert_close(ours.cpu(), expected)
+
+    @pytest.mark.parametrize("backend", ["FLASH_ATTENTION", "CUDNN_ATTENTION"])
+    def test_devices_have_these_in_half_precision_only(self, backend: str) -> None:
+        x = torch.ones(1, 2, 8, 16, device="cuda")
+        with sdpa_kernel(getattr(SDPBackend, backend)):
+            half = x.half()
+            assert (
+                functional.scaled_dot_product_attention(half, half, half).flatten()[0].item() == 1
+            )
+            with pytest.raises(RuntimeError, match=r"No available kernel\. Aborting execution\."):
+                functional.scaled_dot_product_attention(x, x, x)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        *((name, "capturable") for name in ("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "ASGD")),
+        *((name, "fused") for name in ("Adam", "AdamW", "SGD", "Adagrad")),
+        *((name, "foreach") for name in ("Adam", "SGD", "RMSprop", "Rprop")),
+    ],
+)
+def test_optimizers_step_as_the_plain_ones_on_the_host(name: str, option: str) -> None:
+    parameters = []
+    for device, options in (("cpu", {}), ("cuda", {option: True})):
+        torch.manual_seed(1)
+        parameter = nn.Parameter(torch.randn(3, 3).to(device))
+        optimizer = getattr(torch.optim, name)([parameter], lr=0.1, **options)
+        for _ in range(2):
+            optimizer.zero_grad()
+            parameter.square().sum().backward()
+            optimizer.step()
+        parameters.append(parameter.detach().cpu())
+    torch.testing.assert_close(*parameters)
