@@ -14,7 +14,7 @@ import numpy as np
 from placeaudit.errors import UsageError
 from placeaudit.model import Direction
 from placeaudit.report.base import Result
-from placeaudit.report.summary import observed, recurring
+from placeaudit.report.summary import recurring
 from placeaudit.verdict.baseline import Key, stray_keys
 from placeaudit.verdict.paths import ProjectPaths
 
@@ -183,7 +183,7 @@ def compare(before: Result, after: Result, paths: ProjectPaths) -> Comparison:
 def _values(result: Result) -> dict[str, float | None]:
     """The figures of one run; those that could not be observed are left out."""
     audit, summary = result.audit, result.summary
-    if not observed(audit):
+    if result.headline.state == "unknown":
         return {"findings": None}
     values: dict[str, float | None] = {"findings": summary.strays}
     copies, waits = audit.copies, audit.waits

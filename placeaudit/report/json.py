@@ -12,7 +12,7 @@
           "devices", "versions", "processes",
           "summary": {
             "h2d", "d2h", "d2d": {"count", "bytes", "step_bytes"},
-            "waits", "blocked_s", "blocked_basis",
+            "waits", "blocked_s", "step_blocked_s", "blocked_basis",
             "steps", "steps_how", "errors", "warnings", "infos"
           },
           "known",                        findings left out because the baseline knows them
@@ -99,6 +99,7 @@ def run_object(result: Result) -> dict[str, Any]:
             "d2d": asdict(summary.d2d),
             "waits": summary.waits,
             "blocked_s": summary.blocked_s,
+            "step_blocked_s": summary.step_blocked_s,
             "blocked_basis": summary.basis,
             "steps": summary.steps,
             "steps_how": summary.steps_how,

@@ -86,7 +86,9 @@ def _headline(result: Result) -> str:
             copies = plural(traffic.count, "copy", "copies")
             facts.append(f"{copies} {label} ({size(traffic.bytes)})")
     if summary.blocked_s is not None and summary.waits:
-        facts.append(f"host waited {duration(summary.blocked_s)} ({summary.basis})")
+        step_s = summary.step_blocked_s
+        a_step = f", {duration(step_s)} a step" if step_s else ""
+        facts.append(f"host waited {duration(summary.blocked_s)}{a_step} ({summary.basis})")
     return "\n\n".join([*lines, " · ".join(facts)] if facts else lines)
 
 

@@ -39,7 +39,9 @@ class Summary:
     waits: int
     #: Host time spent waiting, seconds; None where no device could be observed.
     blocked_s: float | None
-    #: ``"measured"`` or ``"modelled on h100"``: what ``blocked_s`` is.
+    #: The same a step, of what recurs in the steps, seconds; None where no step could be told.
+    step_blocked_s: float | None
+    #: ``"measured"`` or ``"modelled on h100"``: what these times are.
     basis: str
     #: Number of steps; 0 where none could be told.
     steps: int
@@ -102,6 +104,14 @@ def _blocked_s(audit: Audit) -> float:
     return waited / 1e9
 
 
+def _recurring_s(audit: Audit, recurs: Bools) -> float:
+    """Host time of the waits at sites that wait in the steps."""
+    waits = audit.waits
+    site, steady, blocked = waits.own("site"), waits.own("steady"), waits.own("blocked_ns")
+    again = np.isin(site, np.unique(site[steady]))
+    return (int(blocked[again].sum()) + int(audit.copies.blocked_ns[recurs].sum())) / 1e9
+
+
 def summarize(audit: Audit, findings: Sequence[Finding]) -> Summary:
     """Count copies, bytes, waits and findings of one run."""
     copies = audit.copies
@@ -127,6 +137,11 @@ def summarize(audit: Audit, findings: Sequence[Finding]) -> Summary:
         d2d=traffic[2],
         waits=len(audit.waits),
         blocked_s=_blocked_s(audit) if observed(audit) else None,
+        step_blocked_s=(
+            _recurring_s(audit, recurs) / len(audit.steps)
+            if observed(audit) and len(audit.steps)
+            else None
+        ),
         basis=audit.meta.basis,
         steps=len(audit.steps),
         steps_how=audit.steps.how,

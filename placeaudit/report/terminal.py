@@ -256,9 +256,11 @@ def _totals(summary: Summary) -> Table:
 def _blocked(console: Console, summary: Summary) -> None:
     if summary.blocked_s is None:
         return
+    step_s = summary.step_blocked_s
+    a_step = f", {duration(step_s)} a step" if step_s else ""
     console.print(
         f"The host waited {plural(summary.waits, 'time')},"
-        f" {duration(summary.blocked_s)} in all ({summary.basis})."
+        f" {duration(summary.blocked_s)} in all{a_step} ({summary.basis})."
     )
 
 

@@ -47,3 +47,4 @@ def test_values(gold_result: Result) -> None:
 def test_not_measured_is_null(empty_result: Result) -> None:
     (run,) = json.loads(JsonReporter().render([empty_result]))["runs"]
     assert run["summary"]["blocked_s"] is None
+    assert run["summary"]["step_blocked_s"] is None

@@ -4,6 +4,8 @@ import dataclasses
 import io
 from collections.abc import Callable
 
+import pytest
+
 from placeaudit.model import Finding, Severity
 from placeaudit.report.base import Result
 from placeaudit.report.terminal import TerminalReporter
@@ -151,3 +153,13 @@ def test_a_long_list_of_notes_is_grouped(
     assert "… and 7 more (-v shows all)" in text
     every = TerminalReporter(limit=None, notes=True).render([result])
     assert every.count("PA201 scalar-read") == 30
+
+
+def test_the_hosts_waits_in_all_and_a_step(gold_result: Result) -> None:
+    summary = gold_result.summary
+    assert summary.blocked_s is not None
+    assert summary.step_blocked_s == pytest.approx(summary.blocked_s / 24)
+    line = TerminalReporter().render([gold_result]).splitlines()[-1]
+    assert line.startswith("The host waited 48 times, ")
+    assert " in all, " in line
+    assert line.endswith(" a step (modelled on h100).")

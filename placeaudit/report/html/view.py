@@ -98,7 +98,8 @@ def _tiles(result: Result) -> list[dict[str, str]]:
             detail += f", {size(traffic.step_bytes)} a step"
         tiles.append({"label": label, "value": size(traffic.bytes), "detail": detail})
     blocked = "not measured" if summary.blocked_s is None else duration(summary.blocked_s)
-    detail = f"{plural(summary.waits, 'wait')}, {summary.basis}"
+    a_step = f"{duration(summary.step_blocked_s)} a step, " if summary.step_blocked_s else ""
+    detail = f"{plural(summary.waits, 'wait')}, {a_step}{summary.basis}"
     tiles.append({"label": "Host waited", "value": blocked, "detail": detail})
     return tiles
 
