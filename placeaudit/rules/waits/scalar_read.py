@@ -161,7 +161,11 @@ class ScalarRead:
                 f"{recurrence.words}{why}"
             ),
             fix=option
-            or (_library_fix(library or "torch") if library or checks else _fix(call, use)),
+            or (
+                _library_fix(library or "torch")
+                if library or checks
+                else _at_rate(_fix(call, use), often=recurrence.often)
+            ),
             evidence=[
                 Evidence(
                     "waiting-copy",
@@ -260,6 +264,10 @@ def _option(site: Site) -> str:
 
 def _library_fix(library: str) -> str:
     return f"nothing to change in this line; {library} makes this read on your behalf"
+
+
+def _at_rate(fix: str, *, often: bool) -> str:
+    return fix if often else f"none is needed at this rate; should it come more often: {fix}"
 
 
 def _detached(call: CallSite | None) -> str:
