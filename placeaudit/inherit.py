@@ -15,10 +15,10 @@ without our variables, or told to ignore the environment, is left alone.
 
 from __future__ import annotations
 
-import contextlib
+import ctypes
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -59,6 +59,12 @@ else:
     begin_spawned()
 """
 _DATA_KEY: Final = "placeaudit"
+
+
+#: The process's own environment, as C sees it.
+_getenv: Final = ctypes.CDLL(None).getenv
+_getenv.restype = ctypes.c_char_p
+_getenv.argtypes = (ctypes.c_char_p,)
 
 
 class Listener(Protocol):
@@ -132,7 +138,10 @@ def _begin() -> None:
 
 
 def _show_startup() -> None:
-    os.putenv(_PATH, _with_startup(os.environ.get(_PATH)))
+    wanted = _with_startup(os.environ.get(_PATH))
+    # Only where the program changed it since: other threads may be reading the environment.
+    if _getenv(_PATH.encode()) != os.fsencode(wanted):
+        os.putenv(_PATH, wanted)
 
 
 def _hide_startup() -> None:
@@ -146,20 +155,6 @@ def _hide_startup() -> None:
 def _with_startup(value: str | None) -> str:
     parts = [part for part in value.split(os.pathsep) if part != STARTUP] if value else []
     return os.pathsep.join([STARTUP, *parts])
-
-
-@contextlib.contextmanager
-def _own_environment(*, deaf: bool) -> Iterator[None]:
-    """A child inherits the process's own environment: show it the startup folder, or not."""
-    if not deaf:
-        _show_startup()
-        yield
-        return
-    _hide_startup()
-    try:
-        yield
-    finally:
-        _show_startup()
 
 
 def _replace(owner: Any, name: str, make: Callable[[Any], Callable[..., Any]]) -> None:
@@ -198,8 +193,8 @@ def _with_environment(original: Callable[..., Any]) -> Callable[..., Any]:
             if rest and isinstance(rest[0], Mapping):
                 rest = (_mapping(path, argv, rest[0]), *rest[1:])
             else:
-                with _own_environment(deaf=_check(path, argv, observed=True)):
-                    return original(path, argv, *rest, **options)
+                _show_startup()
+                _check(path, argv, observed=True)
         return original(path, argv, *rest, **options)
 
     call.__name__ = call.__qualname__ = original.__name__
@@ -236,8 +231,12 @@ def _fork_exec(original: Callable[..., Any]) -> Callable[..., Any]:
         argv, executables, env = args[0], args[1], args[5]
         path = executables[-1] if executables else argv[0]
         if env is None:
-            with _own_environment(deaf=_check(path, argv, observed=True)):
+            if not _check(path, argv, observed=True):
+                _show_startup()
                 return original(*args)
+            # It would look into our folder and find nobody who takes it out again.
+            env = [name + b"=" + value for name, value in os.environb.items()]
+            return original(*args[:5], env, *args[6:])
         observed = any(item.startswith(os.fsencode(f"{mark}=")) for item in env for mark in _MARKS)
         if not _check(path, argv, observed=observed) and observed:
             env = _environment(env)
