@@ -225,8 +225,8 @@ def lines(results: dict[str, dict[str, Any]]) -> Iterator[str]:
         "the table of copies alone, *record* all tables but those of the window, for each copy. "
         f"The goals are {GOAL_BYTES >> 20} MB for any length and {GOAL_BYTES_A_COPY} bytes for "
         "each copy in a training loop; programs of ever new names, places or shapes must store "
-        "these too.  Below zero, the recorder has handed memory back to the system that the program "
-        "itself had freed.\n"
+        "these too.  Below zero, the recorder has handed memory back to the system that the "
+        "program itself had freed.\n"
     )
     yield (
         "| program | turns | copies | memory at 1/10, MB | at the end, MB | copies on disk, "
