@@ -310,7 +310,8 @@ def assert_no_stray_copies(
 
     Everything in the block counts as steady state where it has fewer than two steps.  Works inside
     a running trace too, whose record stays whole.  Where there is no device, real or simulated, it
-    warns: nothing was observed.
+    warns: nothing was observed.  No configuration file is read here; in pytest, the fixture
+    ``placeaudit`` and the markers follow ``[tool.placeaudit]``.
 
     Args:
         allow: Rules (codes or names) whose findings do not count.

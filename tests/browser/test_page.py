@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from placeaudit.model import Finding
 from placeaudit.report.base import Result, write
 from placeaudit.report.html import HtmlReporter
 
@@ -40,6 +42,22 @@ def test_charts_are_drawn_and_nothing_failed(page: Path, dom: Callable[..., str]
     assert "could not be drawn" not in elements(text)
     assert not any(hidden_rules(text).values())
     assert "3 of 3 shown" in text
+
+
+def test_groups_count_what_they_hold(
+    gold_result: Result,
+    make_finding: Callable[..., Finding],
+    tmp_path: Path,
+    dom: Callable[..., str],
+) -> None:
+    many = tuple(make_finding(line=line, message=f"read {line}") for line in range(1, 31))
+    other = make_finding(rule="PA205", name="explicit-sync", line=40)
+    path = tmp_path / "many.html"
+    write(HtmlReporter().render([replace(gold_result, findings=(*many, other))]), path)
+    assert "31 of 31 shown" in dom(path)
+    assert "1 of 31 shown" in dom(path, "#hide-rule=PA201")
+    # What only a folded finding says is found too.
+    assert "30 of 31 shown" in dom(path, "#q=read%2029")
 
 
 def test_filters_come_from_the_address(page: Path, dom: Callable[..., str]) -> None:
