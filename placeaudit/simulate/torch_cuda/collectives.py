@@ -179,6 +179,19 @@ def _refuse(name: str) -> NoReturn:
     raise RuntimeError(message)
 
 
+def _all_to_all(outputs: list[Tensor], inputs: list[Tensor], group: Any) -> tuple[Any, Any]:
+    """``alltoall_`` by ``alltoall_base_``, at once: gloo has had the former since torch 2.12."""
+    received = torch.cat([output.reshape(-1) for output in outputs])
+    sent = torch.cat([tensor.reshape(-1) for tensor in inputs])
+    sizes = [[tensor.numel() for tensor in tensors] for tensors in (outputs, inputs)]
+    boxed = torch.ops.c10d.alltoall_base_(received, sent, group, *sizes)
+    work = _c10d.Work.unbox(boxed)
+    work.wait()
+    for output, part in zip(outputs, received.split(sizes[0]), strict=True):
+        output.copy_(part.view_as(output))
+    return outputs, boxed
+
+
 def _make_kernel(name: str) -> Callable[..., Any]:
     operator = getattr(torch.ops.c10d, name).default
     read, written = _OPERATORS[name]
@@ -205,7 +218,12 @@ def _make_kernel(name: str) -> Callable[..., Any]:
             if staging is not None:
                 change = staging.download if i in read else staging.host
             host[i] = _mapped(args[i], change)
-        result = operator(*host, **options)
+        try:
+            result = operator(*host, **options)
+        except RuntimeError as error:
+            if "does not support alltoall" not in str(error):
+                raise
+            result = _all_to_all(*host[: group_at + 1])
         if result is None:
             return None
         boxed = result[1] if returns_arguments else result
