@@ -16,7 +16,7 @@ import torch
 from placeaudit.errors import SimulationError
 from placeaudit.simulate.spec import MAX_DEVICES
 from placeaudit.simulate.torch_cuda import retag
-from placeaudit.simulate.torch_cuda.builds import check_version
+from placeaudit.simulate.torch_cuda.builds import check_version, skip_timers
 from placeaudit.simulate.torch_cuda.collectives import add_collectives
 from placeaudit.simulate.torch_cuda.comm import add_comm
 from placeaudit.simulate.torch_cuda.devices import limits
@@ -76,6 +76,7 @@ class Installation:
         limits.count = spec.count
         forget_initialization(patches)
         add_streams(patches)
+        skip_timers(patches)  # before add_runtime, which names a CUDA version
         add_runtime(patches, spec, self._ledger)
         add_sync_debug(patches)
         add_storages(patches)

@@ -16,6 +16,8 @@ from placeaudit.errors import SimulationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from placeaudit.simulate.torch_cuda.patches import Patches
+
 __all__ = [
     "check_version",
     "composite_kernel",
@@ -23,6 +25,7 @@ __all__ = [
     "real_kernels",
     "refusal",
     "runs_composite",
+    "skip_timers",
 ]
 
 #: ``_ensureCUDADeviceGuardSet`` does what is needed from here on.
@@ -83,6 +86,28 @@ def real_kernels() -> dict[str, list[str]]:
         ]
         for key in _KEYS
     }
+
+
+def skip_timers(patches: Patches) -> None:
+    """Keep ``DistributedDataParallel`` from timing with events of a device that is not there.
+
+    A CUDA build's reducer times its first iterations so, unless it is never told of one; nothing
+    else asks how many there were, but for a static graph.
+    """
+    if torch.version.cuda is None or not torch.distributed.is_available():
+        return
+    distributed: Any = torch.distributed
+    reducer = distributed.Reducer
+
+    def refuse(_reducer: Any) -> NoReturn:
+        message = (
+            "DistributedDataParallel(static_graph=True) on a simulated CUDA device needs a CPU "
+            "build of torch: this CUDA build would time it with a real device's events"
+        )
+        raise NotImplementedError(message)
+
+    patches.set(reducer, "prepare_for_forward", lambda _reducer: None)
+    patches.set(reducer, "_set_static_graph", refuse)
 
 
 def refusal(name: str) -> Callable[..., NoReturn]:

@@ -151,8 +151,9 @@ def _attend(  # the operator's own signature
     """
     options: dict[str, Any] = {"scale": scale, "enable_gqa": enable_gqa}
     tensors = [item for item in (query, key, value, attn_mask) if item is not None]
-    is_fused = all(item.device == query.device for item in tensors) and _SDP_MATH != (
+    is_fused = all(item.device == query.device for item in tensors) and (
         _attention_choice(query, key, value, attn_mask, dropout_p, is_causal, **options)
+        != _SDP_MATH
     )
     if attn_mask is not None and attn_mask.dtype == torch.bool:
         # ``convert_boolean_attn_mask``: either kernel adds what it is given.

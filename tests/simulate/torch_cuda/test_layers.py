@@ -123,7 +123,7 @@ def test_a_boolean_mask_hides_with_and_without_dropout(dropout: float) -> None:
     results = []
     for device in ("cpu", "cuda"):
         torch.manual_seed(1)
-        query, key, value = heads.to(device).requires_grad_(mode=True).unbind()
+        query, key, value = heads.to(device).requires_grad_().unbind()
         attended = functional.scaled_dot_product_attention(
             query, key, value, mask.to(device), dropout_p=dropout
         )
