@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
 
+# Every Python child of an audited program comes by here: not even `typing` is imported.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from placeaudit.api import (
         Run,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.machinery
 import sys
-from collections.abc import Callable, Sequence
-from types import ModuleType
-from typing import Any, Final
+
+TYPE_CHECKING = False  # in every child process: nothing is imported that need not be
+if TYPE_CHECKING:
+    import importlib.machinery
+    from collections.abc import Callable, Sequence
+    from types import ModuleType
+    from typing import Any, Final
 
 __all__ = ["FRAMEWORKS", "ImportHook", "is_imported"]
 

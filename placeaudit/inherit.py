@@ -15,14 +15,17 @@ without our variables, or told to ignore the environment, is left alone.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final, Protocol
 
 from placeaudit.import_hook import ImportHook
+
+TYPE_CHECKING = False  # in every child process: nothing is imported that need not be
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Final, Protocol
+else:
+    Protocol = object
 
 __all__ = [
     "OWN_VARIABLE", "RUN_VARIABLE", "SIMULATE_VARIABLE", "STARTUP", "STEPS_VARIABLE", "Listener",
@@ -39,7 +42,7 @@ STEPS_VARIABLE: Final = "PLACEAUDIT_STEPS"
 SIMULATE_VARIABLE: Final = "PLACEAUDIT_SIMULATE"
 
 #: The folder that stands first in the ``PYTHONPATH`` of children.
-STARTUP: Final = str(Path(__file__).parent / "startup")
+STARTUP: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "startup")  # noqa: PTH100, PTH118, PTH120
 _PATH: Final = "PYTHONPATH"
 #: An environment with one of these is one of ours.
 _MARKS: Final = (RUN_VARIABLE, SIMULATE_VARIABLE)
@@ -59,12 +62,6 @@ else:
     begin_spawned()
 """
 _DATA_KEY: Final = "placeaudit"
-
-
-#: The process's own environment, as C sees it.
-_getenv: Final = ctypes.CDLL(None).getenv
-_getenv.restype = ctypes.c_char_p
-_getenv.argtypes = (ctypes.c_char_p,)
 
 
 class Listener(Protocol):
@@ -138,10 +135,20 @@ def _begin() -> None:
 
 
 def _show_startup() -> None:
-    wanted = _with_startup(os.environ.get(_PATH))
-    # Only where the program changed it since: other threads may be reading the environment.
-    if _getenv(_PATH.encode()) != os.fsencode(wanted):
-        os.putenv(_PATH, wanted)
+    os.putenv(_PATH, _with_startup(os.environ.get(_PATH)))
+
+
+def _keep_showing() -> None:
+    """The program may have changed it since; if not, other threads may be reading it."""
+    try:
+        import ctypes
+
+        getenv = ctypes.CDLL(None).getenv
+    except (ImportError, OSError):
+        return  # a Python without it: what was shown at the beginning stands
+    getenv.restype, getenv.argtypes = ctypes.c_char_p, (ctypes.c_char_p,)
+    if getenv(_PATH.encode()) != os.fsencode(_with_startup(os.environ.get(_PATH))):
+        _show_startup()
 
 
 def _hide_startup() -> None:
@@ -190,10 +197,10 @@ def _with_environment(original: Callable[..., Any]) -> Callable[..., Any]:
             if becomes_another and os.path.exists(path):  # noqa: PTH110  (as the call itself takes it)
                 for listener in list(_Handing.listeners):
                     listener.before_exec()
-            if rest and isinstance(rest[0], Mapping):
+            if rest and hasattr(rest[0], "keys"):
                 rest = (_mapping(path, argv, rest[0]), *rest[1:])
             else:
-                _show_startup()
+                _keep_showing()
                 _check(path, argv, observed=True)
         return original(path, argv, *rest, **options)
 
@@ -232,7 +239,7 @@ def _fork_exec(original: Callable[..., Any]) -> Callable[..., Any]:
         path = executables[-1] if executables else argv[0]
         if env is None:
             if not _check(path, argv, observed=True):
-                _show_startup()
+                _keep_showing()
                 return original(*args)
             # It would look into our folder and find nobody who takes it out again.
             env = [name + b"=" + value for name, value in os.environb.items()]

@@ -106,3 +106,8 @@ def test_every_public_name_is_there_and_simulate_stays_callable() -> None:
 def test_the_trace_command_loads_no_framework_of_its_own() -> None:
     code = "import placeaudit.commands.trace"
     assert not loaded_by(code) & {"torch", "tensorflow", "plotly", "rich", "jinja2"}
+
+
+def test_a_child_process_begins_with_next_to_nothing() -> None:
+    extra = loaded_by("import placeaudit.startup") - loaded_by("pass")
+    assert extra <= {"__future__", "placeaudit", "types"}

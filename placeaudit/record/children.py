@@ -16,13 +16,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from placeaudit.inherit import OWN_VARIABLE, RUN_VARIABLE, STEPS_VARIABLE, Listener, hand_down
+from placeaudit.inherit import OWN_VARIABLE, RUN_VARIABLE, STEPS_VARIABLE, hand_down
 from placeaudit.record.window import DEFAULT, StepWindow
 
 __all__ = ["Recorder", "close_at_end", "follow"]
 
 
-class Recorder(Listener, Protocol):
+class Recorder(Protocol):
     """The session of a process, as its children need it."""
 
     def before_fork(self) -> None:
@@ -36,6 +36,12 @@ class Recorder(Listener, Protocol):
 
     def close_child(self) -> None:
         """At the end of a child that ``multiprocessing`` made."""
+
+    def unobserved(self, text: str) -> None:
+        """A Python child was started that inherits nothing; ``text`` says why."""
+
+    def before_exec(self) -> None:
+        """This process is about to become another program."""
 
 
 class _Followed:

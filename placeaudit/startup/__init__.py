@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from typing import Final
 
 from placeaudit.import_hook import FRAMEWORKS, ImportHook, is_imported
 from placeaudit.inherit import (
@@ -19,6 +17,11 @@ from placeaudit.inherit import (
     STEPS_VARIABLE,
     hand_down,
 )
+
+TYPE_CHECKING = False  # nothing is imported that need not be
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
 
 __all__ = ["begin", "begin_spawned"]
 
