@@ -22,8 +22,13 @@ class FindingGroup(Generic[Entry]):
     others: tuple[Entry, ...] = ()
 
 
+def _itself(entry: Any) -> Finding:
+    assert isinstance(entry, Finding)
+    return entry
+
+
 def group(
-    entries: Iterable[Entry], of: Callable[[Entry], Finding]
+    entries: Iterable[Entry], of: Callable[[Entry], Finding] = _itself
 ) -> tuple[FindingGroup[Entry], ...]:
     """``entries`` by rule, severity, file and function, in the order of each group's first.
 
@@ -37,11 +42,6 @@ def group(
         key = (finding.rule, finding.severity.value, *place)
         found.setdefault(key, []).append(entry)
     return tuple(FindingGroup(first, tuple(rest)) for first, *rest in found.values())
-
-
-def _itself(entry: Any) -> Finding:
-    assert isinstance(entry, Finding)
-    return entry
 
 
 def grouped(
