@@ -149,14 +149,14 @@ def _tools(chosen: tuple[Program, ...], outcomes: Mapping[str, Outcome]) -> Iter
         _beside("placeaudit, on copies and waits (PA1xx, PA2xx)", ours, everything),
         "",
         "* **Extra-copy pattern**: `ExtraCUDACopyPattern` of `torch.profiler._pattern_matcher`,",
-        "  run on a CPU profile, with stacks and shapes, of each simulated program. It aims at one",
+        "  run on CPU profiles, with stacks and shapes, of the simulated programs. It aims at one",
         "  thing: a tensor that was filled on the host and moved at once (the ground of PA103). It",
         "  looks at the order of events, not at which tensor was filled. Waits, duplicates, round",
         "  trips and unused copies are not its subject. PyTorch's other patterns are about",
         "  precision, fused optimizers and loaders without workers; none is about copies or waits,",
         "  so none is scored here"
         + (f" (these matched something: {', '.join(others)})." if others else "."),
-        "* **Synchronisation debug mode**: each program runs once more with",
+        "* **Synchronisation debug mode**: each program runs with",
         '  `torch.cuda.set_sync_debug_mode("warn")`, as the simulated device has it; a line counts',
         "  if it is the innermost one of the program on the stack of a warning. It names waits and",
         "  does not judge them: a batch's needed upload waits too. It says nothing of explicit",
@@ -165,9 +165,9 @@ def _tools(chosen: tuple[Program, ...], outcomes: Mapping[str, Outcome]) -> Iter
         "  which holds those waits as well.",
         f"* Marked lines that one of them names and placeaudit does not: {len(ahead)}"
         + "".join(f", `{file}:{line}`" for file, line in ahead)
-        + ". What they are ahead in otherwise: the pattern needs no device and no second tool, the",
-        '  debug mode costs nothing while it is off, raises at the line (`"error"`), and both come',
-        "  with PyTorch.",
+        + ".",
+        "* Where they are ahead otherwise: all of it comes with PyTorch; the debug mode costs",
+        '  nothing while it is off, and as `"error"` it raises at the very line.',
         "",
     )
 

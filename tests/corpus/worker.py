@@ -8,9 +8,11 @@ seeds, the current device) is put back before the next one starts.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import gc
 import io
+import itertools
 import json
 import os
 import random
@@ -18,7 +20,7 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -34,6 +36,9 @@ from placeaudit.record.launch import Target, run_target
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.corpus.harness import CORPUS, Program, programs
+
+#: Programs in one profile.
+_TOGETHER = 16
 
 
 @contextlib.contextmanager
@@ -75,11 +80,13 @@ def inside(file: str | None) -> str | None:
     return Path(file).relative_to(CORPUS).as_posix()
 
 
-def traced(program: Program, folder: Path) -> dict[str, Any]:
-    """Findings, waits and output of one run."""
+def traced(program: Program, folder: Path, *, tools: bool = False) -> dict[str, Any]:
+    """Findings, waits and output of one run; with ``tools``, what the debug mode warned of, too."""
+    warned: set[tuple[str, int]] = set()
     with isolated(program, folder), placeaudit.simulate(program.devices):
         torch.cuda.set_device(0)
-        with placeaudit.trace(folder / "run") as run:
+        watch = watched(warned) if tools else contextlib.nullcontext()
+        with watch, placeaudit.trace(folder / "run") as run:
             output, error = execute(program)
     audit = run.result.audit
     return {
@@ -90,6 +97,7 @@ def traced(program: Program, folder: Path) -> dict[str, Any]:
         ),
         "waits": steady_lines(audit, audit.waits),
         "steady": steady_lines(audit, audit.waits, audit.copies),
+        "warned": sorted(warned),
         "output": output,
         "error": error,
     }
@@ -110,14 +118,31 @@ def _matches(pattern: Any) -> Iterator[Any]:
                 yield event
 
 
-def matched(program: Program, folder: Path) -> dict[str, Any]:
-    """What PyTorch's own patterns find in a profile of the simulated program."""
+def matched(chosen: Sequence[Program]) -> tuple[list[tuple[str, int]], list[str]]:
+    """Lines that PyTorch's extra-copy pattern matches, and names of the other patterns that match.
+
+    One profile of all of ``chosen``, which ask for the same devices: to start the profiler with
+    stacks takes longer than a program does.
+    """
     from torch.profiler import _pattern_matcher as patterns
 
-    with isolated(program, folder), placeaudit.simulate(program.devices):
-        torch.cuda.set_device(0)
-        with profile(activities=[ProfilerActivity.CPU], with_stack=True, record_shapes=True) as p:
-            execute(program)
+    # The profiler reads the names of code objects when it ends; it does not keep them.
+    kept: list[Any] = []
+    execute_code = builtins.exec
+
+    def keeping(code: Any, *args: Any, **kwargs: Any) -> None:
+        kept.append(code)
+        execute_code(code, *args, **kwargs)
+
+    with (
+        mock.patch.object(builtins, "exec", keeping),
+        placeaudit.simulate(chosen[0].devices),
+        profile(activities=[ProfilerActivity.CPU], with_stack=True, record_shapes=True) as p,
+    ):
+        for program in chosen:
+            with tempfile.TemporaryDirectory() as folder, isolated(program, Path(folder)):
+                torch.cuda.set_device(0)
+                execute(program)
     lines = {
         patterns.source_code_location(event).rpartition(":")[::2]
         for event in _matches(patterns.ExtraCUDACopyPattern(p))
@@ -135,18 +160,16 @@ def matched(program: Program, folder: Path) -> dict[str, Any]:
             found = other(p)
             if not found.skip and any(_matches(found)):
                 names.append(found.name)
-    return {
-        # The profiler leaves what is on sys.path out of file names.
-        "matched": sorted(
-            (file.rpartition("programs/")[2], int(at)) for file, at in lines if "programs/" in file
-        ),
-        "other_patterns": sorted(names),
-    }
+    # The profiler leaves what is on sys.path out of file names.
+    kept.clear()
+    return sorted(
+        (file.rpartition("programs/")[2], int(at)) for file, at in lines if "programs/" in file
+    ), sorted(names)
 
 
-def warned(program: Program, folder: Path) -> list[tuple[str, int]]:
-    """The program's lines that PyTorch's synchronisation debug mode warns of."""
-    found: set[tuple[str, int]] = set()
+@contextlib.contextmanager
+def watched(found: set[tuple[str, int]]) -> Iterator[None]:
+    """Adds to ``found`` the program's lines that PyTorch's synchronisation debug mode warns of."""
 
     def note(message: Warning | str, *_: object, **__: object) -> None:
         frame: FrameType | None = sys._getframe(1)
@@ -157,13 +180,13 @@ def warned(program: Program, folder: Path) -> list[tuple[str, int]]:
                 return
             frame = frame.f_back
 
-    with isolated(program, folder), placeaudit.simulate(program.devices):
-        torch.cuda.set_device(0)
-        with warnings.catch_warnings(), mock.patch.object(warnings, "showwarning", note):
-            warnings.simplefilter("always")
-            torch.cuda.set_sync_debug_mode("warn")
-            execute(program)
-    return sorted(found)
+    with warnings.catch_warnings(), mock.patch.object(warnings, "showwarning", note):
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 def warm_up() -> None:
@@ -175,35 +198,48 @@ def warm_up() -> None:
         optimizer.step()
 
 
+def outcome(program: Program, *, tools: bool) -> dict[str, Any]:
+    """One row, without what is matched."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            row = traced(program, Path(folder), tools=tools)
+        except Exception:  # noqa: BLE001  (an audit that fails is what the corpus is to show)
+            row = {"key": program.key, "findings": [], "waits": [], "steady": [], "output": ""}
+            row |= {"error": traceback.format_exc(), "warned": []}
+    return row | {"matched": [], "other_patterns": []}
+
+
+def add_matched(chosen: Sequence[Program], rows: Sequence[dict[str, Any]]) -> None:
+    """Add what PyTorch's patterns match in ``chosen`` to their rows."""
+    lines, others = matched(chosen)
+    rows[0]["other_patterns"] = others
+    for program, row in zip(chosen, rows, strict=True):
+        files = {file.relative_to(CORPUS).as_posix() for file in program.files}
+        row["matched"] = [line for line in lines if line[0] in files]
+
+
 def main() -> None:
     """Run the programs that the command line names."""
     out, *keys = sys.argv[1:]
     tools = "--tools" in keys
     warnings.filterwarnings("ignore")
     by_key = {program.key: program for program in programs()}
+    chosen = sorted((by_key[key] for key in keys if key != "--tools"), key=lambda p: p.devices)
     warm_up()
     with Path(out).open("w", encoding="utf-8") as file:
-        for key in keys:
-            if key == "--tools":
-                continue
-            program = by_key[key]
-            with tempfile.TemporaryDirectory() as folder:
-                try:
-                    row = traced(program, Path(folder))
-                except Exception:  # noqa: BLE001  (an audit that fails is what the corpus is to show)
-                    row = {"key": key, "findings": [], "waits": [], "steady": [], "output": ""}
-                    row["error"] = traceback.format_exc()
-            row |= {"matched": [], "other_patterns": [], "warned": []}
-            if tools:
-                with tempfile.TemporaryDirectory() as folder:
-                    row |= matched(program, Path(folder))
-                with tempfile.TemporaryDirectory() as folder:
-                    row["warned"] = warned(program, Path(folder))
-                # Neither knows of steps: what they say of setup is not held against them.
-                for tool in ("matched", "warned"):
-                    row[tool] = [line for line in row[tool] if tuple(line) in row["steady"]]
-            file.write(json.dumps(row) + "\n")
-            file.flush()
+        for _, alike in itertools.groupby(chosen, key=lambda program: program.devices):
+            same = list(alike)
+            for begin in range(0, len(same), _TOGETHER):
+                part = same[begin : begin + _TOGETHER]
+                rows = [outcome(program, tools=tools) for program in part]
+                if tools:
+                    add_matched(part, rows)
+                for row in rows:
+                    # Neither tool knows of steps: what it says of setup is not held against it.
+                    for tool in ("matched", "warned"):
+                        row[tool] = [line for line in row[tool] if line in row["steady"]]
+                    file.write(json.dumps(row) + "\n")
+                file.flush()
 
 
 if __name__ == "__main__":
