@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["foreach_kernel"]
 
 Tensor = torch.Tensor
+_increment_version = torch._C._increment_version
 
 
 def _takes_lone_tensor(operator: Any) -> bool:
@@ -33,6 +34,7 @@ def foreach_kernel(operator: Any) -> Callable[..., Any]:
     composite = composite_kernel(operator)
     call = operator._op
     takes_lone_tensor = _takes_lone_tensor(operator)
+    is_in_place = operator._schema.name.endswith("_")
 
     def alias_all(values: tuple[Any, ...], index: int) -> list[Any] | None:
         """Host aliases of device tensors; None where one is elsewhere."""
@@ -63,6 +65,9 @@ def foreach_kernel(operator: Any) -> Callable[..., Any]:
         if host is None or any(isinstance(value, Tensor) for value in kwargs.values()):
             return composite(*args, **kwargs)
         result = call(*host, **kwargs)
+        if is_in_place:
+            # As the device's kernels do; an alias has a counter of its own.
+            _increment_version([item for item in first if not item.is_inference()])
         if not result:
             return result
         return [to_plain_device(item, index) for item in result]
