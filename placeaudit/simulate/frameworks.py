@@ -6,11 +6,11 @@ the end of its import.  A Torch program never loads TensorFlow, and the other wa
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import sys
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from placeaudit.errors import SimulationError
@@ -35,7 +35,7 @@ class _Begun:
 
 
 def _backend(framework: str) -> Any:
-    return importlib.import_module(_PACKAGES[framework])
+    return import_module(_PACKAGES[framework])
 
 
 def active() -> SimulationSpec | None:
@@ -82,7 +82,7 @@ def begin(
         raise SimulationError(f"cannot simulate {spec.backend}: neither PyTorch nor TensorFlow is "
                               "installed here")  # fmt: skip
     if not imported and len(installed) == 1:
-        importlib.import_module(installed[0])
+        import_module(installed[0])
         imported, installed = installed, []
     undo: list[Callable[[], None]] = []
     errors: list[SimulationError] = []

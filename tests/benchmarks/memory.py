@@ -200,6 +200,8 @@ def measure(name: str, scale: float) -> dict[str, Any]:
                 env={**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
             )  # fmt: skip
             found.append(json.loads(done.stdout.splitlines()[-1]))
+    plain: dict[str, Any]
+    recorded: dict[str, Any]
     plain, recorded = found
     recorded["memory"] = [
         with_us - without for with_us, without in zip(recorded["held"], plain["held"], strict=True)

@@ -25,7 +25,7 @@ class Stage:
         self.refuse: set[str] = set()
         monkeypatch.setattr(frameworks, "is_imported", lambda name: name in self.imported)
         monkeypatch.setattr(frameworks, "_is_installed", lambda name: name in self.installed)
-        monkeypatch.setattr(frameworks.importlib, "import_module", self._import)
+        monkeypatch.setattr(frameworks, "import_module", self._import)
         monkeypatch.setattr(frameworks, "install", self._install)
         monkeypatch.setattr(frameworks._Begun, "spec", None)
 
