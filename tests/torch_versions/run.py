@@ -28,7 +28,7 @@ HEAD = """# Versions of torch
 Written by `make test-torch TORCH=torch==VERSION`, a row for each torch that was tried; no machine
 had a CUDA device. A CUDA build (what `pip install torch` brings on Linux) has real kernels for a
 device that is not there; a CPU build has none. Under each folder of `tests/`: how many of its tests
-passed, failed and were skipped.
+passed, failed and were skipped ("of …": only those that pytest's -k chose).
 """
 
 
@@ -92,12 +92,14 @@ def main() -> int:
     parser.add_argument("pytest_arguments", nargs="*")
     options = parser.parse_args()
     outcomes = {folder: _run(folder, *options.pytest_arguments) for folder in options.folders}
+    words = options.pytest_arguments
+    chosen = f" of {words[words.index('-k') + 1]}" if "-k" in words else ""
     row = [
         torch.__version__,
         _build(),
         platform.python_version(),
         f"{platform.system()} {platform.machine()}",
-        *(str(outcomes.get(folder, "not run")) for folder in FOLDERS),
+        *(f"{outcomes[f]}{chosen}" if f in outcomes else "not run" for f in FOLDERS),
         str(dt.datetime.now(tz=dt.UTC).date()),
     ]
     table = [list(TITLES), ["---"] * len(TITLES), *_merge(row)]
