@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from placeaudit.errors import SimulationError
-from placeaudit.simulate.torch_cuda.headers import hook_slots
+from placeaudit.simulate.torch_cuda.headers import guard_slots, hook_slots
 
 BASE = """
 struct TORCH_API AcceleratorHooksInterface {
@@ -62,3 +62,36 @@ def test_an_unknown_layout_is_refused(tmp_path: Path) -> None:
 def test_missing_headers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SimulationError, match=r"AcceleratorHooksInterface\.h"):
         hook_slots(tmp_path)
+
+
+GUARD = """
+struct C10_API DeviceGuardImplInterface {
+  DeviceGuardImplInterface() = default;
+  virtual DeviceType type() const = 0;
+  virtual Stream getNewStream(Device, int priority = 0) const {
+    TORCH_CHECK(false, "Backend doesn't support create a new Stream.")
+  }
+  virtual double elapsedTime(void*, void*, const DeviceIndex) const { return 0; }
+  virtual ~DeviceGuardImplInterface() = default;
+};
+"""
+
+
+def _write_guard(root: Path, text: str) -> Path:
+    folder = root / "c10" / "core" / "impl"
+    folder.mkdir(parents=True)
+    (folder / "DeviceGuardImplInterface.h").write_text(text)
+    return root
+
+
+def test_the_guards_destructor_comes_last(tmp_path: Path) -> None:
+    expected = {"type": 0, "getNewStream": 1, "elapsedTime": 2}
+    assert guard_slots(_write_guard(tmp_path, GUARD)) == expected
+    installed = guard_slots(Path(torch.__file__).parent / "include")
+    assert (installed["type"], installed["exchangeDevice"], installed["getStream"]) == (0, 1, 5)
+
+
+def test_a_guard_whose_destructor_is_elsewhere_is_refused(tmp_path: Path) -> None:
+    moved = GUARD.replace("  virtual ~DeviceGuardImplInterface() = default;\n", "")
+    with pytest.raises(SimulationError, match="layout unknown"):
+        guard_slots(_write_guard(tmp_path, moved))
