@@ -28,8 +28,14 @@ KNOWN: Final[tuple[tuple[str, str, str, str], ...]] = (
         "as on a device, which has this dtype where the CPU lacks it",
     ),
     (
+        "*",
+        "wrong arguments",
+        "host raises * out of *; device raises AcceleratorError: CUDA error: device-side assert *",
+        "as on a device, whose kernels assert",
+    ),
+    (
         "nn.functional.linear_cross_entropy*",
-        "*gradient",
+        "*",
         "elements *",
         "as on a device, where PyTorch adds up in another order (`LinearCrossEntropyOptions`)",
     ),
@@ -188,7 +194,8 @@ def _host_only_lines(sweep: Sweep) -> list[str]:
         "",
         listed("fails"),
         "",
-        "These are computed, although a real device is said to have no kernel for them:",
+        "These are computed, although a real device is said to have no kernel for them (the lists",
+        "leave out products of bfloat16 where there is no device when torch is imported):",
         "",
         listed("computes"),
         "",
@@ -203,11 +210,14 @@ def write_report(sweep: Sweep, path: Path) -> None:
     where = f"torch {torch.__version__}, Python {platform.python_version()}, {os.cpu_count()} cores"
     today = dt.datetime.now(tz=dt.UTC).date()
     names = {record["name"] for record in sweep.records}
+    command = (
+        f'make sweep SWEEP_ARGS="--samples {sweep.samples}"' if sweep.samples else "make sweep"
+    )
     most = f"at most {sweep.samples} (at equal distances)" if sweep.samples else "all"
     lines = [
         "# Operators on simulated CUDA",
         "",
-        f"Written by `make sweep` on {today}; {where}, {sweep.seconds / 60:.0f} minutes.",
+        f"Written by `{command}` on {today}; {where}, {sweep.seconds / 60:.0f} minutes.",
         "",
         *textwrap.wrap(_WHAT.strip().format(count=len(names), most=most), 98),
         "",

@@ -105,6 +105,9 @@ def _drawn(kernel: Kernel) -> Kernel:
         replacement: bool = False,
         **options: Any,
     ) -> Tensor:
+        if num_samples <= 0 or not weights.is_floating_point():
+            refused: Tensor = kernel(weights, num_samples, replacement, **options)
+            return refused
         if weights.dim() and weights.size(-1) > _MOST_CATEGORIES:
             _raise("number of categories cannot exceed 2^24")
         if weights.numel() and (not replacement or num_samples == 1):
