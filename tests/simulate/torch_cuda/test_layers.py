@@ -171,7 +171,12 @@ def test_optimizers_step_as_the_plain_ones_on_the_host(name: str, option: str) -
     for device, options in (("cpu", {}), ("cuda", {option: True})):
         torch.manual_seed(1)
         parameter = nn.Parameter(torch.randn(3, 3).to(device))
-        optimizer = getattr(torch.optim, name)([parameter], lr=0.1, **options)
+        try:
+            optimizer = getattr(torch.optim, name)([parameter], lr=0.1, **options)
+        except RuntimeError as error:
+            if "supported devices" not in str(error):
+                raise
+            pytest.skip(f"this torch has no fused {name} for CUDA")
         for _ in range(2):
             optimizer.zero_grad()
             parameter.square().sum().backward()
