@@ -41,7 +41,7 @@ _OPTIONS: Final = (
 #: What a distribution does without checking its arguments: no option avoids its reads.
 _SAMPLES: Final = frozenset({"sample", "rsample", "sample_n", "rsample_n"})
 #: Operators of PyTorch that read from the device to check their arguments.
-_CHECKING: Final = frozenset({"multinomial"})
+_CHECKING: Final = frozenset({"multinomial", "normal"})
 #: Methods that bring a tensor to the host as it is.
 _MOVES: Final = frozenset({"cpu", "to", "numpy", "copy_"})
 #: Uses in which somebody looks at values, be it of a whole tensor.
@@ -140,7 +140,7 @@ class ScalarRead:
             text = f"{library}, called by {text},"
             severity = severity if option else Severity.INFO
         elif checks:
-            text = f"{text} checks its probabilities: it"
+            text = f"{text} checks its arguments: it"
             severity = Severity.INFO
         elif use.kind is UseKind.NEEDED:
             severity = Severity.INFO
