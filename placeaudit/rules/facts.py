@@ -13,7 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from placeaudit.analyze.audit import D2H, H2D, Audit, Calls, Copies, Ints, SmallInts, Waits
+from placeaudit.analyze.audit import (
+    D2H,
+    H2D,
+    Audit,
+    Copies,
+    Events,
+    Ints,
+    SmallInts,
+    Waits,
+)
 from placeaudit.analyze.callsite import CallSite, call_site
 from placeaudit.analyze.columns import distinct, parts
 from placeaudit.analyze.lineage import Ending, Fate, Lineage
@@ -113,7 +122,7 @@ class Recurrence:
         """For a message: "in every step", "in 3 of 40 steps", "7 times"."""
         times = "once" if self.count == 1 else f"{self.count} times"
         if self.in_evaluation:
-            return f"in every turn of an evaluation loop ({times})"
+            return f"in every turn of an evaluation or rollout loop ({times})"
         if self.steps == 0:
             return times
         if self.touched >= self.steps - 1:
@@ -286,7 +295,7 @@ class Facts:
             self._known[compute] = compute(self)
         return cast("T", self._known[compute])
 
-    def groups(self, events: Copies | Waits | Calls, rows: Rows) -> Iterator[Group]:
+    def groups(self, events: Events, rows: Rows) -> Iterator[Group]:
         """``rows`` by site, in order of time within one; sites without any frame are left out.
 
         So is what ran inside ``placeaudit.allow()``: it is evidence for others, but no finding;
@@ -335,7 +344,7 @@ class Facts:
         order = calls[np.argsort(spans.start_ns[calls], kind="stable")]
         return spans.start_ns[order], spans.step[order], spans.owner[order]
 
-    def recurrence(self, events: Copies | Waits | Calls, rows: Rows) -> Recurrence:
+    def recurrence(self, events: Events, rows: Rows) -> Recurrence:
         """How often the events in ``rows`` (of one site) come."""
         steps = len(self.audit.steps)
         if steps < 2:  # noqa: PLR2004 (one step is no rate)
