@@ -118,8 +118,8 @@ def _matches(pattern: Any) -> Iterator[Any]:
                 yield event
 
 
-def matched(chosen: Sequence[Program]) -> tuple[list[tuple[str, int]], list[str]]:
-    """Lines that PyTorch's extra-copy pattern matches, and names of the other patterns that match.
+def matched(chosen: Sequence[Program], *, others: bool) -> tuple[list[tuple[str, int]], list[str]]:
+    """Lines that PyTorch's extra-copy pattern matches, and with ``others`` what else matches.
 
     One profile of all of ``chosen``, which ask for the same devices: to start the profiler with
     stacks takes longer than a program does.
@@ -147,7 +147,7 @@ def matched(chosen: Sequence[Program]) -> tuple[list[tuple[str, int]], list[str]
         patterns.source_code_location(event).rpartition(":")[::2]
         for event in _matches(patterns.ExtraCUDACopyPattern(p))
     }
-    others = (
+    further = (
         patterns.FP32MatMulPattern,
         patterns.OptimizerSingleTensorPattern,
         patterns.SynchronizedDataLoaderPattern,
@@ -155,7 +155,7 @@ def matched(chosen: Sequence[Program]) -> tuple[list[tuple[str, int]], list[str]
         patterns.MatMulDimInFP16Pattern,
     )
     names = []
-    for other in others:
+    for other in further if others else ():
         with contextlib.suppress(Exception):  # some ask a real device for its capability
             found = other(p)
             if not found.skip and any(_matches(found)):
@@ -209,10 +209,9 @@ def outcome(program: Program, *, tools: bool) -> dict[str, Any]:
     return row | {"matched": [], "other_patterns": []}
 
 
-def add_matched(chosen: Sequence[Program], rows: Sequence[dict[str, Any]]) -> None:
+def add_matched(chosen: Sequence[Program], rows: Sequence[dict[str, Any]], *, others: bool) -> None:
     """Add what PyTorch's patterns match in ``chosen`` to their rows."""
-    lines, others = matched(chosen)
-    rows[0]["other_patterns"] = others
+    lines, rows[0]["other_patterns"] = matched(chosen, others=others)
     for program, row in zip(chosen, rows, strict=True):
         files = {file.relative_to(CORPUS).as_posix() for file in program.files}
         row["matched"] = [line for line in lines if line[0] in files]
@@ -233,7 +232,8 @@ def main() -> None:
                 part = same[begin : begin + _TOGETHER]
                 rows = [outcome(program, tools=tools) for program in part]
                 if tools:
-                    add_matched(part, rows)
+                    # The other patterns match much the same everywhere: they are asked once.
+                    add_matched(part, rows, others=part[0] is chosen[0])
                 for row in rows:
                     # Neither tool knows of steps: what it says of setup is not held against it.
                     for tool in ("matched", "warned"):
