@@ -99,7 +99,7 @@ def test_what_children_of_a_trace_are_told_is_no_error(tmp_path: Path) -> None:
         ('selct = ["PA1"]', "pyproject.toml: [tool.placeaudit] has no key 'selct'; did you mean"),
         ("qqqq = 1", "known: select, ignore"),
         ('select = "PA1"', "select must be a list of strings, as in [\"PA201\"], not 'PA1'"),
-        ("own = [1]", "own must be a list of strings, as in [\"ourlib\"], not [1]"),
+        ("own = [1]", 'own must be a list of strings, as in ["ourlib"], not [1]'),
         ("steps = 3", "steps must be a string, not 3"),
         ("simulate = true", "simulate must be a string, not True"),
         ('output-format = "xml"', "output-format must be one of text, json, sarif"),
