@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from placeaudit.store.reader import read_run
+
+if importlib.util.find_spec("tensorflow") is None:
+    collect_ignore_glob = ["test_*.py"]
 
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = os.environ | {
@@ -19,14 +20,6 @@ ENVIRONMENT = os.environ | {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_ENABLE_ONEDNN_OPTS": "0",
 }
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if importlib.util.find_spec("tensorflow") is not None:
-        return
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.skip(reason="TensorFlow is not installed"))
 
 
 def run_python(*arguments: str | Path) -> str:
