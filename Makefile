@@ -26,7 +26,7 @@ demo: .venv/.test
 	@echo "The report is demo/report.html; open it in a browser."
 
 test: .venv/.test
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 # Another torch, in an environment of its own:   make test-torch TORCH=torch==2.10.0
 # (what torch is installed from can be named by TORCH_INDEX, as above).  Writes its row of
@@ -42,7 +42,7 @@ test-torch:
 		touch '$(TORCH_ENV)/.made'; }
 	@'$(TORCH_ENV)/bin/python' -m pip --disable-pip-version-check install --quiet \
 		--editable . --group test
-	'$(TORCH_ENV)/bin/python' tests/torch_versions/run.py -- -n auto --dist loadgroup $(PYTEST_ARGS)
+	'$(TORCH_ENV)/bin/python' tests/torch_versions/run.py -- -n auto $(PYTEST_ARGS)
 
 # Training by libraries on top of torch: transformers, accelerate, Lightning, skorch.
 test-libraries: .venv/.libraries

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pickle
 from collections import Counter
 
 import pytest
@@ -12,9 +14,6 @@ pytest.importorskip("torch")
 from tests.corpus.harness import Outcome, Program, marks, programs, run
 from tests.corpus.score import compare
 
-#: All in one worker: the programs run once, for all tests together.
-pytestmark = pytest.mark.xdist_group("corpus")
-
 #: Rule and program, with the reason why what is marked there is not found.
 KNOWN_MISSES: dict[tuple[str, str], str] = {}
 
@@ -23,9 +22,21 @@ BY_KEY = {program.key: program for program in PROGRAMS}
 
 
 @pytest.fixture(scope="session")
-def outcomes() -> dict[str, Outcome]:
-    """Every program run once, many in one process."""
-    return run(PROGRAMS, processes=min(4, os.cpu_count() or 1))
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """Every program run once, many in one process; for all workers of pytest-xdist together."""
+    processes = min(4, os.cpu_count() or 1)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return run(PROGRAMS, processes=processes)
+    shared = tmp_path_factory.getbasetemp().parent / "corpus-outcomes"
+    with shared.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # whoever comes second waits for what the first finds
+        file.seek(0)
+        if kept := file.read():
+            found: dict[str, Outcome] = pickle.loads(kept)
+            return found
+        found = run(PROGRAMS, processes=processes)
+        file.write(pickle.dumps(found))
+        return found
 
 
 @pytest.mark.parametrize("key", BY_KEY)
