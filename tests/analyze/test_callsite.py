@@ -204,7 +204,7 @@ def test_no_source_or_columns_is_unknown() -> None:
             "v.item()",
             UseKind.NEEDED,
         ),
-        (["word = vocabulary[index.item()]"], "index.item()", UseKind.NEEDED),
+        (["word = vocabulary[index.item()]"], "index.item()", UseKind.INDEX),
     ],
 )
 def test_uses(lines: list[str], text: str, kind: UseKind) -> None:
@@ -233,4 +233,4 @@ def train():
 def test_functions_of_the_same_file_are_looked_into() -> None:
     assert use_of(site(METER, "loss.item()")).kind is UseKind.ACCUMULATED
     assert use_of(site(METER, "lost.item()")).kind is UseKind.PRINTED
-    assert use_of(site(METER, "a.item()")).kind is UseKind.NEEDED
+    assert use_of(site(METER, "a.item()")).kind is UseKind.INDEX
