@@ -343,7 +343,7 @@ def test_a_data_set_that_comes_back_each_epoch() -> None:
     assert (finding.count, finding.bytes) == (10, 10 << 17)
     assert "the same 5 batches" in finding.message
     assert "3 passes" in finding.message
-    assert "640 KiB of its 80 GiB" in finding.message
+    assert "640 KiB of its 79.2 GiB" in finding.message
 
 
 def test_batches_in_another_order_are_the_same_data_set() -> None:
@@ -388,4 +388,4 @@ def test_lines_of_one_function_are_one_finding() -> None:
 def test_the_model_of_a_simulated_device_says_its_memory() -> None:
     b = Builder(SOURCE)
     epochs(b)
-    assert audit(b).meta.memory_bytes == {"cuda:0": 80 << 30}
+    assert audit(b).meta.memory_bytes == {"cuda:0": 81_089 << 20}

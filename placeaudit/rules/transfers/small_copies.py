@@ -30,7 +30,7 @@ _LEAST: Final = 8
 #: Spans whose beginning, between two copies, makes them two turns of the program's work.
 _WORK: Final = ("module", "backward", "optimizer", "step")
 #: Uses of a downloaded value on which a later turn of a loop may depend.
-_DECIDES: Final = frozenset({UseKind.UNKNOWN, UseKind.BRANCH, UseKind.NEEDED})
+_DECIDES: Final = frozenset({UseKind.UNKNOWN, UseKind.BRANCH, UseKind.INDEX, UseKind.NEEDED})
 
 
 @dataclass(frozen=True, slots=True)
