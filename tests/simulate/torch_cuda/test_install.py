@@ -131,7 +131,7 @@ def test_a_loader_pins_and_its_workers_may_fork_or_spawn() -> None:
 
 def test_a_forked_child_does_not_wait_for_threads_it_does_not_have() -> None:
     done = _run(
-        "import os\n"
+        "import os, torch\n"
         "from placeaudit.simulate import simulate\n"
         "with simulate('cuda'):\n"
         "    child = os.fork()\n"
