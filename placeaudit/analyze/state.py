@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from placeaudit.analyze.audit import Audit, Bools, SmallInts
+from placeaudit.analyze.audit import D2H, Audit, Bools, SmallInts
 from placeaudit.analyze.callsite import CallSite
 
 __all__ = ["Moves", "module_moves", "reads_state"]
@@ -23,17 +24,42 @@ class Moves:
 
     #: Row of the call in ``Audit.spans``, -1 for other copies.
     span: SmallInts
-    #: Whether an earlier call had moved the same module already.
+    #: Whether an earlier call had moved the same module already, and this one did not end its stay.
     again: Bools
+    #: Whether the module went to the device once and now comes back for good.
+    home: Bools
 
 
 def module_moves(audit: Audit) -> Moves:
-    """Which copies a call that moves a module made.  The first move of each module is its setup."""
-    copies, spans = audit.copies, audit.spans
+    """Which copies a call that moves a module made.
+
+    The first move of each module is its setup.  A module that goes to a device once and comes back
+    once, as each fold's of a cross-validation, ends there.
+    """
+    copies = audit.copies
     span = np.full(len(copies), -1, dtype=np.int32)
     again = np.zeros(len(copies), dtype=np.bool_)
+    home = np.zeros(len(copies), dtype=np.bool_)
+    calls: dict[tuple[int, int], list[SmallInts]] = {}
+    for row, mine in _moving_calls(audit):
+        span[mine] = row
+        owner = int(audit.spans.process[row]), int(audit.spans.owner[row])
+        if owner[1] >= 0:  # -1: the module could not be told from others
+            calls.setdefault(owner, []).append(mine)
+    for moves in calls.values():
+        down = [bool((copies.direction[mine] == D2H).all()) for mine in moves]
+        if down == [False, True]:
+            home[moves[1]] = True
+            continue
+        for mine in moves[1:]:
+            again[mine] = True
+    return Moves(span, again, home)
+
+
+def _moving_calls(audit: Audit) -> Iterator[tuple[int, SmallInts]]:
+    """Spans of calls that moved something, in order, with the copies they made."""
+    copies, spans = audit.copies, audit.spans
     kinds = [i for i, text in enumerate(audit.strings) if text == "model-move"]
-    moved: set[tuple[int, int]] = set()
     for row in np.flatnonzero(np.isin(spans.kind, kinds)).tolist():
         first, last = np.searchsorted(
             copies.time_ns, [int(spans.start_ns[row]), int(spans.end_ns[row]) + 1]
@@ -41,14 +67,8 @@ def module_moves(audit: Audit) -> Moves:
         mine = np.arange(first, last)
         mine = mine[copies.thread[mine] == spans.thread[row]]
         mine = mine[copies.process[mine] == spans.process[row]]
-        if not len(mine):
-            continue
-        span[mine] = row
-        owner = int(spans.process[row]), int(spans.owner[row])
-        # -1: the module could not be told from others.
-        again[mine] = owner in moved and owner[1] >= 0
-        moved.add(owner)
-    return Moves(span, again)
+        if len(mine):
+            yield row, mine
 
 
 def reads_state(call: CallSite) -> bool:

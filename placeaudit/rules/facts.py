@@ -252,7 +252,8 @@ class Facts:
             if plain and known and not open_ and all(f.unread for f in fates):
                 out |= copies.site == site
         # A module's parameters and a checkpoint are there to be used later.
-        return np.asarray(out & (copies.phase != int(Phase.CHECKPOINT)) & ~self.moves.again)
+        kept = self.moves.again | self.moves.home | (copies.phase == int(Phase.CHECKPOINT))
+        return np.asarray(out & ~kept)
 
     def _plain_download(self, site: int) -> bool:
         """Whether an expression downloads and nothing else.
@@ -394,7 +395,11 @@ class Facts:
         """As ``uploads``, to the host; what saves state is PA403's."""
         copies = self.audit.copies
         return np.asarray(
-            (copies.direction == D2H) & ~self.saved & ~self.moves.again & ~self.unused
+            (copies.direction == D2H)
+            & ~self.saved
+            & ~self.moves.again
+            & ~self.moves.home
+            & ~self.unused
         )
 
     def constant(self, rows: Rows) -> npt.NDArray[np.bool_]:

@@ -20,8 +20,9 @@ class ModuleMoves:
 
     What it does
         Finds calls of ``Module.to()``, ``.cpu()`` and ``.cuda()`` that really move parameters of a
-        module that was moved before.  The first move of each module is its setup.  The copies are
-        not reported by other rules as well, though the way down and up again is a round trip.
+        module that was moved before.  The first move of each module is its setup, and a module
+        that comes back once, for good, ends there.  The copies are not reported by other rules as
+        well, though the way down and up again is a round trip.
 
     Why it costs
         Every parameter and buffer crosses, from pageable memory and one by one, and the host waits
