@@ -66,8 +66,10 @@ _AT_ONCE: Final = frozenset(
 _POINT_TO_POINT: Final = frozenset({"send", "recv_", "recv_any_source_"})
 _WITHOUT_FUTURE: Final = _POINT_TO_POINT | {"barrier"}
 
-#: For each process group, one that runs the same backend on host tensors, as the dispatcher wants
-#: it.  A group for NCCL alone has no backend for the host's own tensors, and shall have none.
+#: For each process group, one that runs the same backend on host tensors.  A group for NCCL alone
+#: has no backend for the host's own tensors, and shall have none.  What is kept is the group itself
+#: and never its boxed form: the last reference ends gloo's threads and waits for them, and only the
+#: group's own wrapper lets go of the GIL, which those threads may want, while it does.
 _host_groups: Final[weakref.WeakKeyDictionary[Any, Any]] = weakref.WeakKeyDictionary()
 #: The backends that stand for NCCL, by process group: C++ would forget what Python made of them.
 NCCL_BACKENDS: Final[weakref.WeakKeyDictionary[Any, Any]] = weakref.WeakKeyDictionary()
@@ -81,14 +83,15 @@ def is_nccl(group: Any) -> bool:
 
 
 def _host_group(group: Any, backend: Any) -> Any:
+    """``group`` for host tensors, as the dispatcher wants it."""
     known = _host_groups.get(group)
     if known is None:
         host = _c10d.ProcessGroup(_c10d.HashStore(), group.rank(), group.size())
         kind = _c10d.ProcessGroup.BackendType.GLOO
         host._set_default_backend(kind)
         host._register_backend(torch.device("cpu"), kind, backend)
-        known = _host_groups[group] = host.boxed()
-    return known
+        known = _host_groups[group] = host
+    return known.boxed()
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -109,6 +109,11 @@ def test_gloo_and_synchronised_batch_norm(tmp_path: Path) -> None:
     assert by_nccl[0]["plain"] != by_nccl[0]["sync batch norm"]
 
 
+@pytest.mark.parametrize("backend", ["gloo", "nccl"])
+def test_a_group_ends_while_its_threads_run_python(backend: str, tmp_path: Path) -> None:
+    assert run("group_end.py", tmp_path, backend) == "ended"
+
+
 def test_two_ranks_on_one_device_are_refused(tmp_path: Path) -> None:
     assert run("same_device.py", tmp_path) == (
         "Duplicate GPU detected : rank 0 and rank 1 both on CUDA device 1000"
