@@ -47,4 +47,8 @@ def headline(
     if not used(audit):
         reason = reason or "the program ran on the host only"
         return Headline("unknown", f"Nothing crossed between devices. {sentence(reason)}")
-    return Headline("clean", "No stray copy and no needless wait was found.")
+    nothing = "No stray copy and no needless wait was found"
+    if audit.meta.exit_code:
+        code = audit.meta.exit_code
+        return Headline("clean", f"{nothing} before the program ended with exit code {code}.")
+    return Headline("clean", f"{nothing}.")

@@ -36,6 +36,13 @@ def test_the_verdict_and_the_next_command(gold_result: Result) -> None:
     assert "placeaudit explain PA201" in text
 
 
+def test_a_program_that_failed_is_clean_up_to_there_only(gold_result: Result) -> None:
+    meta = dataclasses.replace(gold_result.audit.meta, exit_code=1)
+    audit = dataclasses.replace(gold_result.audit, meta=meta)
+    text = TerminalReporter().render([dataclasses.replace(gold_result, audit=audit, findings=())])
+    assert "needless wait was found before the program ended with exit code 1." in text
+
+
 def test_what_is_cut_is_said(gold_result: Result, make_finding: Callable[..., Finding]) -> None:
     many = tuple(make_finding(line=i, function=f"f{i}") for i in range(1, 13))
     text = TerminalReporter(limit=10).render([dataclasses.replace(gold_result, findings=many)])

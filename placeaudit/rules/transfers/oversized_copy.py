@@ -17,7 +17,7 @@ from placeaudit.analyze.callsite import CallSite
 from placeaudit.analyze.lineage import COMPUTES, Ending, Fate, itemsize
 from placeaudit.analyze.source import ParsedFile
 from placeaudit.model import Certainty, Evidence, Finding, Severity
-from placeaudit.rules.base import by_library, finding, library_name
+from placeaudit.rules.base import by_library, finding, library_name, size_words
 from placeaudit.rules.facts import Facts, Group
 from placeaudit.rules.transfers.duplicate_download import duplicate_downloads
 from placeaudit.rules.transfers.host_detour import detour_downloads
@@ -353,8 +353,8 @@ class OversizedCopy:
             ),
             certainty=Certainty.PROVEN,
             message=(
-                f"{text} copies {found.whole} bytes from {src} to {dst}, of which {found.by} "
-                f"leaves {found.used}, {recurrence.words}{by}"
+                f"{text} copies {size_words(found.whole)} from {src} to {dst}, of which {found.by} "
+                f"leaves {size_words(found.used)}, {recurrence.words}{by}"
             ),
             fix=_fix(call, found, src),
             evidence=[Evidence("part", f"{found.used} of {found.whole} bytes are used: {source}")],
@@ -363,6 +363,8 @@ class OversizedCopy:
 
 def _fix(call: CallSite | None, found: Oversized, src: str) -> str:
     what = found.by if found.by != "a slice" else "the slice"
+    if call is not None and _shown(call):
+        return "show it every N steps only, or copy the few values that are to be seen"
     if call is not None and isinstance(call.node, ast.Call):
         func = call.node.func
         if isinstance(func, ast.Attribute) and not found.seen:
@@ -371,3 +373,11 @@ def _fix(call: CallSite | None, found: Oversized, src: str) -> str:
             copy = ast.unparse(call.node)[len(ast.unparse(func.value)) :]
             return f"do it on {src} and copy the result: `{value}{rest}{copy}`"
     return f"do {what} on {src}, before the copy, and copy what is left"
+
+
+def _shown(call: CallSite) -> bool:
+    """Whether the copy is formatted or printed where it is made: PyTorch shows its corners."""
+    parent = call.file.parents.get(call.node)
+    if isinstance(parent, ast.Call) and isinstance(parent.func, ast.Name):
+        return parent.func.id in {"print", "str", "repr", "format"}
+    return isinstance(parent, ast.FormattedValue)
