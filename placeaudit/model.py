@@ -188,6 +188,8 @@ class Finding:
     estimate: Estimate | None = None
     #: Installed package that made the call on the user's behalf, "" where the user's line did.
     library: str = ""
+    #: Ranks it holds for, where several of a launch are in the record; () elsewhere.
+    ranks: tuple[int, ...] = ()
     #: Other sites that belong to it, each with what it is ("downloaded here").
     related: tuple[tuple[str, Frame], ...] = field(default=())
     evidence: tuple[Evidence, ...] = field(default=())

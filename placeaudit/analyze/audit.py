@@ -71,6 +71,9 @@ class RunMeta:
     #: over its life; None where the process did not come to say.
     contexts: tuple[Mapping[str, int] | None, ...] = ()
 
+    #: Rank of each process as its launcher told it; None outside of a launch.
+    ranks: tuple[int | None, ...] = ()
+
     @property
     def basis(self) -> str:
         """``"measured"`` or ``"modelled on h100"``: what every time figure of this run is."""

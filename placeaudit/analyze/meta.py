@@ -37,6 +37,7 @@ def run_meta(merge: Merge, copies: Copies, waits: Waits, spans: Spans) -> RunMet
         memory_bytes=_memory(merge, devices),
         peers=_peers(merge.record.processes),
         contexts=tuple(_contexts(p.meta) for p in merge.record.processes),
+        ranks=tuple(_rank(p.meta) for p in merge.record.processes),
     )
 
 
@@ -120,6 +121,12 @@ def _contexts(meta: Mapping[str, Any]) -> Mapping[str, int] | None:
     if not isinstance(found, dict):
         return None
     return {str(device): int(size) for device, size in found.items()}
+
+
+def _rank(meta: Mapping[str, Any]) -> int | None:
+    """Which rank of a launch a process is; its children are of its rank too."""
+    found = meta.get("rank")
+    return found if isinstance(found, int) else None
 
 
 def _duration_s(main: Mapping[str, Any], copies: Copies, waits: Waits, spans: Spans) -> float:

@@ -26,6 +26,7 @@
           "file", "line", "end_line", "col", "function", "module", "phase",
           "count", "per_step", "bytes", "direction", "src", "dst",
           "blocked_s", "blocked_basis", "library",
+          "ranks": [0, 1],                of a launch with several, else empty
           "estimate": null | {"saved_s", "ratio", "low_s", "high_s", "is_bound", "basis"},
           "related": [{"text", "file", "line", "end_line", "col", "function"}],
           "evidence": [{"kind", "text"}]

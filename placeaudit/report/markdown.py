@@ -9,7 +9,7 @@ from typing import Final
 from placeaudit.model import Direction, Finding, Severity
 from placeaudit.report.base import Result
 from placeaudit.report.places import Placed, more_here, placed
-from placeaudit.report.units import count, duration, estimated, plural, rate, size
+from placeaudit.report.units import count, duration, estimated, plural, ranks, rate, size
 from placeaudit.rules.grouping import FindingGroup, grouped
 from placeaudit.verdict.paths import ProjectPaths
 
@@ -137,6 +137,8 @@ def _details(entry: Placed) -> str:
         f"* {prose(text)}: `{_code(frame.file.rpartition('/')[2])}:{frame.line}`"
         for text, frame in finding.related
     ]
+    if finding.ranks:
+        lines.append(f"* on {ranks(finding.ranks)}")
     if finding.blocked_s is not None:
         lines.append(f"* host blocked {duration(finding.blocked_s)} ({finding.blocked_basis})")
     return "\n".join(lines)

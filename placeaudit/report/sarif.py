@@ -193,6 +193,7 @@ def _properties(finding: Finding) -> dict[str, Any]:
         "perStep": finding.per_step,
         "bytes": finding.bytes,
         "direction": finding.direction.value if finding.direction else None,
+        "ranks": list(finding.ranks) or None,
         "blockedSeconds": finding.blocked_s,
         "blockedBasis": finding.blocked_basis or None,
         "library": finding.library or None,

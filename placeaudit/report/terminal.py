@@ -13,7 +13,7 @@ from placeaudit.model import Direction, Finding, Severity
 from placeaudit.report.base import Result
 from placeaudit.report.places import more_here
 from placeaudit.report.summary import Summary, observed
-from placeaudit.report.units import count, duration, estimated, plural, rate, size
+from placeaudit.report.units import count, duration, estimated, plural, ranks, rate, size
 from placeaudit.rules.grouping import FindingGroup, grouped
 
 if TYPE_CHECKING:
@@ -216,6 +216,8 @@ def _cost(finding: Finding) -> str:
     often = rate(finding.per_step)
     if often:
         parts.append(often)
+    if finding.ranks:
+        parts.append(ranks(finding.ranks))
     if finding.src and finding.dst:
         parts.append(f"{finding.src} → {finding.dst}")
     if finding.bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from placeaudit.model import Estimate
 
-__all__ = ["count", "duration", "estimated", "plural", "rate", "sentence", "size"]
+__all__ = ["count", "duration", "estimated", "plural", "ranks", "rate", "sentence", "size"]
 
 _BYTES_A_UNIT = 1024
 _SHORT = 10
@@ -47,6 +49,20 @@ def count(number: int) -> str:
 def plural(number: int, noun: str, many: str = "") -> str:
     """``(2, "copy", "copies")`` as ``"2 copies"``."""
     return f"{count(number)} {noun if number == 1 else many or noun + 's'}"
+
+
+def ranks(numbers: Sequence[int]) -> str:
+    """``(0,)`` as ``"rank 0"``, ``(0, 1, 2, 5)`` as ``"ranks 0–2, 5"``; "" where there are none."""
+    if not numbers:
+        return ""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    texts = [f"{first}" if first == last else f"{first}–{last}" for first, last in spans]
+    return f"rank{'s' if len(numbers) > 1 else ''} {', '.join(texts)}"
 
 
 def rate(per_step: float | None) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from placeaudit.analyze.audit import Audit, Calls, Copies, Events, Fallbacks
+from placeaudit.analyze.columns import distinct
 from placeaudit.analyze.sites import module_path
 from placeaudit.model import Certainty, Direction, Evidence, Finding, Frame, Phase, Severity, Site
 from placeaudit.rules.estimate import estimate
@@ -94,6 +95,15 @@ def _phase(events: Events, rows: Rows, recurrence: Recurrence) -> str:
     return Phase(phase).label
 
 
+def _ranks(audit: Audit, events: Events, rows: Rows) -> tuple[int, ...]:
+    """The ranks whose events these are, where the record holds several."""
+    ranks = audit.meta.ranks
+    if len(set(ranks) - {None}) < 2:  # noqa: PLR2004  (one rank needs no name)
+        return ()
+    processes = distinct(events.process[rows]).tolist()
+    return tuple(sorted({rank for i in processes if (rank := ranks[i]) is not None}))
+
+
 def directed(audit: Audit, rows: Rows) -> tuple[Direction, str, str, int]:
     """Direction, source, destination and bytes of the copies in ``rows``."""
     copies, first = audit.copies, int(rows[0])
@@ -167,6 +177,7 @@ def finding(
         blocked_basis="" if blocked_s is None else audit.meta.basis,
         estimate=saved,
         library=library_name(site),
+        ranks=_ranks(audit, events, rows),
         related=tuple(related),
         evidence=tuple(evidence),
     )

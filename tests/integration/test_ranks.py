@@ -57,3 +57,4 @@ def test_what_both_ranks_do_is_said_once(how: str, tmp_path: Path) -> None:
         if "loss.item()" in text
     )
     assert [(f.rule, f.line, f.count) for f in stray] == [("PA201", line, 2 * 2 * 8)]
+    assert stray[0].ranks == (0, 1)

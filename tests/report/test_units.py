@@ -55,6 +55,14 @@ def test_estimated(ratio: float | None, bound: bool, basis: str, text: str) -> N
     assert " ".join(units.estimated(estimate)) == text
 
 
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [((), ""), ((0,), "rank 0"), ((0, 1, 2, 5), "ranks 0–2, 5"), ((7, 1), "ranks 1, 7")],
+)
+def test_ranks(numbers: tuple[int, ...], text: str) -> None:
+    assert units.ranks(numbers) == text
+
+
 def test_plural() -> None:
     assert units.plural(1, "copy", "copies") == "1 copy"
     assert units.plural(1200, "copy", "copies") == "1,200 copies"

@@ -12,7 +12,7 @@ from placeaudit.errors import UsageError
 from placeaudit.model import Finding
 from placeaudit.report.base import Result
 from placeaudit.report.summary import observed
-from placeaudit.report.units import count, duration, estimated, plural, rate, size
+from placeaudit.report.units import count, duration, estimated, plural, ranks, rate, size
 from placeaudit.rules.grouping import FindingGroup, grouped
 from placeaudit.rules.registry import find
 
@@ -164,6 +164,8 @@ def _facts(finding: Finding) -> list[tuple[str, str]]:
     often = rate(finding.per_step)
     if often:
         facts.append(("rate", often))
+    if finding.ranks:
+        facts.append(("seen on", ranks(finding.ranks)))
     if finding.src and finding.dst:
         facts.append(("direction", f"{finding.src} → {finding.dst}"))
     if finding.bytes:
