@@ -73,11 +73,13 @@ class Backends:
         *,
         is_child: bool = False,
         steps: StepWindow = DEFAULT,
+        placement_log: bool = False,
     ) -> None:
         self._writer = writer
         self._sites = sites
         self._is_child = is_child
         self._steps = steps
+        self._placement_log = placement_log
         self._sources: list[Source] = []
         self._hooks: list[ImportHook] = []
 
@@ -109,6 +111,8 @@ class Backends:
             self._writer.note(
                 "PA903", "neither torch nor tensorflow was imported: there was nothing to record"
             )
+        if self._placement_log and not is_imported("tensorflow"):
+            self._writer.note("PA903", "no device-placement log: tensorflow was not imported")
         self._sources.clear()
 
     def before_fork(self) -> None:
@@ -165,7 +169,7 @@ class Backends:
             return TorchSource(self._writer, self._sites, self._steps)
         from placeaudit.record.tensorflow.source import TensorflowSource
 
-        return TensorflowSource(self._writer, self._sites)
+        return TensorflowSource(self._writer, self._sites, placement_log=self._placement_log)
 
     def _install_simulation(self, framework: str) -> None:
         """In a child process: the devices that the parent simulates."""

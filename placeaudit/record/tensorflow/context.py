@@ -60,6 +60,7 @@ class TensorflowContext:
         self.fallbacks = writer.rows("fallbacks")
         self.spans = writer.rows("spans")
         self._failed = False
+        self._closed: ThreadState | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -74,12 +75,20 @@ class TensorflowContext:
         self._begin()
 
     def state(self) -> ThreadState:
-        """The calling thread's state."""
+        """The calling thread's state; a busy one for ever once recording has ended."""
+        if self._closed is not None:
+            return self._closed
         try:
             found: ThreadState = self._local.state
         except AttributeError:
             found = self._local.state = ThreadState()
         return found
+
+    def close(self) -> None:
+        """Recording has ended: wrapped functions that somebody still holds do nothing more."""
+        closed = ThreadState()
+        closed.busy = 1
+        self._closed = closed
 
     def failed(self, error: BaseException) -> None:
         """A recorder failed inside the program: say so once, let the program go on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -17,15 +18,17 @@ KIND: Final = "operation"
 _PLACE: Final = "placement log"
 
 
-def add_placements(writer: RecordWriter, log: Log, start_ns: int = 0) -> None:
-    """One row of ``placements`` for each operation and device."""
+def add_placements(
+    writer: RecordWriter, log: Log, start_ns: int = 0, name: Callable[[str], str] = shown
+) -> None:
+    """One row of ``placements`` for each operation and device, which ``name`` names."""
     text = writer.string
     kind, rows = text(KIND), writer.rows("placements")
     for placed in log.placed:
         rows.append(
             (
                 start_ns + placed.time_ns, kind, text(placed.operation), text(placed.name),
-                text(shown(placed.device)), -1, -1, -1, -1, -1, -1,
+                text(name(placed.device)), -1, -1, -1, -1, -1, -1,
             )
         )  # fmt: skip
 

@@ -124,6 +124,8 @@ class OperationRecorder:
         #: Tensors whose device is a GPU and whose memory is the host's, by the kernel's wish.
         self._on_host = _Recent(_MIRRORS)
         self._numbers = _Recent(_MIRRORS)
+        #: (operation, device) of every one that was looked at, where somebody wants to know.
+        self.seen: set[tuple[str, str]] | None = None
         self._functions = functions or FunctionRecorder(context)
 
     def wrap_fast(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -196,10 +198,11 @@ class OperationRecorder:
         """Record what an operation had to copy; it has just run, ``asked`` onto a device."""
         signature = self._signature(call.operation)
         inputs = arguments[: len(signature.inputs)]
-        device = _device_of(inputs, result)
-        if device is None:
-            return
+        # Without outputs or resources, as a print: where it was asked, else the host.
+        device = _device_of(inputs, result) or asked or ""
         here = self.context.device(device)
+        if self.seen is not None:
+            self.seen.add((call.operation, here.name))
         host: frozenset[str] = _NONE
         if asked and here.is_host:
             self._fallback(call, inputs, self.context.device(asked), here)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-__all__ = ["Fallback", "Log", "Placed", "Reason", "is_placement", "read_log", "shown"]
+__all__ = ["Fallback", "Log", "LogReader", "Placed", "Reason", "is_placement", "read_log", "shown"]
 
 Reason = Literal["no device", "no kernel", "colocation", "unused", "expected", "unstated"]
 
@@ -70,6 +70,7 @@ class Placed:
     time_ns: int
     #: Lines that say so; graphs are often logged twice, so it counts eager calls only.
     count: int = 1
+    eager: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,32 +142,36 @@ def _fits(requested: str, device: str) -> bool:
 
 def read_log(lines: Iterable[str]) -> Log:
     """Read a log; ``Log.placed`` stays empty where it is none."""
-    return _Reader().read(lines)
+    reader = LogReader()
+    for line in lines:
+        reader.line(line)
+    return reader.log
 
 
-class _Reader:
-    """The state between lines: inside the placer's explanation of a group, or not."""
+class LogReader:
+    """Reads line by line, and knows whether it is inside the placer's explanation of a group."""
 
     def __init__(self) -> None:
-        self._log = Log()
+        #: What has been read.
+        self.log = Log()
         self._known: dict[tuple[str, str, str, bool], Placed] = {}
         self._section = ""
         self._first: int | None = None
         self._now = 0
+        self._number = 0
 
-    def read(self, lines: Iterable[str]) -> Log:
-        for number, raw in enumerate(lines, 1):
-            self._line(raw.rstrip("\r\n"), number)
-        return self._log
-
-    def _line(self, line: str, number: int) -> None:
+    def line(self, raw: str) -> None:
+        """Take the next line."""
+        line = raw.rstrip("\r\n")
+        self._number += 1
+        number = self._number
         self._clock(line)
         if (found := _EAGER.search(line)) is not None:
             self._add(found["op"], found["op"], found["device"], number, eager=True)
         elif (found := _NODE.match(line)) is not None:
             self._add(found["name"], found["op"], found["device"], number, eager=False)
         elif _NO_DEVICES in line:
-            self._log.says_none = True
+            self.log.says_none = True
         elif line.startswith((_KINDS, _MEMBERS)):
             self._section = _KINDS if line.startswith(_KINDS) else _MEMBERS
             return
@@ -174,7 +179,7 @@ class _Reader:
             self._explained(line)
             return
         elif "/device:" in line and (found := _THERE.search(line)) is not None:
-            self._log.there.add(found["device"])
+            self.log.there.add(found["device"])
         self._section = ""
 
     def _explained(self, line: str) -> None:
@@ -184,9 +189,9 @@ class _Reader:
             if member is None:
                 self._section = ""
             elif member["device"]:
-                self._log.asked[member["name"], member["op"]] = member["device"]
+                self.log.asked[member["name"], member["op"]] = member["device"]
         elif (kind := _KIND.match(line)) is not None:
-            self._log.kernels[kind["op"]] = frozenset(kind["types"].split())
+            self.log.kernels[kind["op"]] = frozenset(kind["types"].split())
 
     def _add(self, name: str, operation: str, device: str, line: int, *, eager: bool) -> None:
         key = (name, operation, device, eager)
@@ -194,10 +199,11 @@ class _Reader:
         if known is not None:
             known.count += eager
         elif len(self._known) >= MOST:
-            self._log.cut = True
+            self.log.cut = True
         else:
-            known = self._known[key] = Placed(name, operation, device, line, self._now)
-            self._log.placed.append(known)
+            known = Placed(name, operation, device, line, self._now, eager=eager)
+            self._known[key] = known
+            self.log.placed.append(known)
 
     def _clock(self, line: str) -> None:
         """The time of a stamped line since the first one; others have that of the line before."""
