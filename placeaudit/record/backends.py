@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from placeaudit.errors import PlaceauditError
 from placeaudit.import_hook import FRAMEWORKS, ImportHook, is_imported
@@ -19,6 +19,7 @@ from placeaudit.simulate.frameworks import install
 from placeaudit.store.writer import RecordWriter
 
 if TYPE_CHECKING:
+    from placeaudit.record.tensorflow.gate import Gate
     from placeaudit.record.torch.interception import Interception
 
 __all__ = ["Backends", "GuardBackend", "Source"]
@@ -188,30 +189,48 @@ class GuardBackend:
     """Guards in the frameworks of this process; waits for the import of what is not there yet."""
 
     def __init__(self) -> None:
-        self._hook: ImportHook | None = None
+        self._hooks: dict[str, ImportHook] = {}
 
     def begin(self) -> None:
         """The first guard was entered."""
-        if is_imported("torch"):
-            self._torch().begin()
-        elif self._hook is None:
-            self._hook = ImportHook("torch", lambda: self._torch().begin())
-            self._hook.install()
+        for framework in FRAMEWORKS:
+            if is_imported(framework):
+                self._of(framework).begin()
+            elif framework not in self._hooks:
+                hook = ImportHook(framework, functools.partial(self._begin, framework))
+                self._hooks[framework] = hook
+                hook.install()
 
     def end(self) -> None:
         """The last one was left."""
-        if self._hook is not None:
-            self._hook.remove()
-            self._hook = None
-        if "placeaudit.record.torch.interception" in sys.modules:
-            self._torch().end()
+        while self._hooks:
+            self._hooks.popitem()[1].remove()
+        for framework, module in _GUARDED.items():
+            if module in sys.modules:
+                self._of(framework).end()
 
     def rearm(self) -> None:
         """A simulated device was installed."""
-        self._torch().rearm()
+        for framework in FRAMEWORKS:
+            if is_imported(framework):
+                self._of(framework).rearm()
+
+    def _begin(self, framework: str) -> None:
+        self._of(framework).begin()
 
     @staticmethod
-    def _torch() -> Interception:
-        from placeaudit.record.torch.interception import INTERCEPTION
+    def _of(framework: str) -> Interception | Gate:
+        if framework == "torch":
+            from placeaudit.record.torch.interception import INTERCEPTION
 
-        return INTERCEPTION
+            return INTERCEPTION
+        from placeaudit.record.tensorflow.gate import GATE
+
+        return GATE
+
+
+#: Where what stands before a framework's copies is, once it stands there.
+_GUARDED: Final = {
+    "torch": "placeaudit.record.torch.interception",
+    "tensorflow": "placeaudit.record.tensorflow.gate",
+}

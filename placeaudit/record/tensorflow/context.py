@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from placeaudit.model import Phase
 from placeaudit.record.clock import now_ns
+from placeaudit.record.guard import LOCAL, SCOPES
 from placeaudit.record.sites import Sites
 from placeaudit.simulate.tensorflow_gpu.names import Names
 from placeaudit.store.writer import WAKE_ROWS, RecordWriter
@@ -57,6 +58,7 @@ class TensorflowContext:
         self.sites = sites
         self.copies = writer.rows("copies")
         self.waits = writer.rows("waits")
+        self._allowed = writer.rows("allowed")
         self.fallbacks = writer.rows("fallbacks")
         self.spans = writer.rows("spans")
         self._failed = False
@@ -124,6 +126,12 @@ class TensorflowContext:
         """Where the event at ``frame`` happened: the site columns of its row."""
         module = state.layers[-1] if state.layers else -1
         return self.sites.capture(frame), state.thread, state.phase, module, 0
+
+    def excuse(self, time_ns: int, state: ThreadState) -> None:
+        """What happens at ``time_ns`` may happen inside ``placeaudit.allow``: keep its reason."""
+        scope = LOCAL.scope if SCOPES.count else None
+        if scope is not None and scope.reason:
+            self._allowed.append((time_ns, state.thread, self.string(scope.reason)))
 
     def add_copy(self, row: tuple[object, ...]) -> None:
         """Append a row of ``copies``."""
