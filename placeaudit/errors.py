@@ -68,9 +68,13 @@ class SimulationError(PlaceauditError):
 class TransferError(PlaceauditError):
     """A copy or wait that the guard in force does not allow; raised before it is made.
 
+    Where TensorFlow does not allow that, for the first call of a compiled function, it is raised
+    right after, and the message says so.
+
     Args:
         direction: ``h2d``, ``d2h``, ``d2d``, or ``sync`` for a wait.
-        bytes: What would have crossed; 0 for a wait that no copy makes.
+        bytes: What would have crossed; 0 for a wait that no copy makes, -1 where TensorFlow's
+            graph leaves it open.
         src: Source device.  For a wait: the device waited for.
         dst: Destination device.
     """

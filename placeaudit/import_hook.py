@@ -17,9 +17,14 @@ __all__ = ["FRAMEWORKS", "ImportHook", "is_imported"]
 FRAMEWORKS: Final = ("torch", "tensorflow")
 
 
+#: What only the framework has, and only once its import has come to its end.
+_MARKS: Final = {"torch": ("library",), "tensorflow": ("raw_ops", "__all__")}
+
+
 def is_imported(framework: str) -> bool:
     """Whether the whole framework is there: not half imported, no namesake of the program's."""
-    return hasattr(sys.modules.get(framework), "library")
+    module = sys.modules.get(framework)
+    return module is not None and all(hasattr(module, mark) for mark in _MARKS[framework])
 
 
 class ImportHook:

@@ -16,6 +16,7 @@ COMMANDS = {
     "check": "Say what is wrong with a recorded run; the exit code is the verdict.",
     "report": "Write a recorded run as one self-contained HTML page.",
     "diff": "Say what changed between two recorded runs.",
+    "import-tf-log": "Make a record of a TensorFlow device-placement log.",
     "devices": "Say which devices are there and which would be used.",
     "explain": "Explain a rule, or list them all.",
 }
@@ -30,7 +31,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(f"placeaudit.commands.{cmd_name}").command
+        command = import_module(f"placeaudit.commands.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -60,6 +60,11 @@ _DEFAULT_OUTPUT = "placeaudit-run"
     help="Steps of which every operation is recorded: from A up to, not including, B, counted "
     "from 0.  [default: three warm steps]",
 )
+@click.option(
+    "--tf-placement-log",
+    is_flag=True,
+    help="Hold TensorFlow's own device-placement log against the record.",
+)
 @options.own
 @options.force
 @options.quiet
@@ -78,6 +83,7 @@ def command(
     simulate: str | None,
     html: Path | None,
     steps: str | None,
+    tf_placement_log: bool,
     own: tuple[str, ...],
     force: bool,
     quiet: bool,
@@ -119,7 +125,14 @@ def command(
         run = _create(output, program, simulated, force=force, module=module, launch=name)
 
     here, pid = Path.cwd(), os.getpid()
-    code = _record(run, target, own=owned, window=window, role="main" if leads else "subprocess")
+    code = _record(
+        run,
+        target,
+        own=owned,
+        window=window,
+        role="main" if leads else "subprocess",
+        placement_log=tf_placement_log,
+    )
     # A forked child that fell off the program's end has no verdict to give.
     if os.getpid() == pid and leads:
         if launch is not None:
@@ -139,14 +152,20 @@ def _blaming(origin: str) -> Iterator[None]:
 
 
 def _record(
-    run: Path, target: Target, *, own: tuple[str, ...], window: StepWindow, role: str
+    run: Path,
+    target: Target,
+    *,
+    own: tuple[str, ...],
+    window: StepWindow,
+    role: str,
+    placement_log: bool,
 ) -> int:
     """Run the program under a recording session; its exit code."""
     from placeaudit.record.launch import run_target
     from placeaudit.record.session import Session
 
     try:
-        session = Session.start(run, role=role, own=own, steps=window)
+        session = Session.start(run, role=role, own=own, steps=window, placement_log=placement_log)
     except OSError as error:
         raise OutputError(f"cannot write the record to {run}: {error.strerror}") from error
     code = 1

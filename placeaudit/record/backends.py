@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from placeaudit.errors import PlaceauditError
 from placeaudit.import_hook import FRAMEWORKS, ImportHook, is_imported
@@ -19,6 +19,7 @@ from placeaudit.simulate.frameworks import install
 from placeaudit.store.writer import RecordWriter
 
 if TYPE_CHECKING:
+    from placeaudit.record.tensorflow.gate import Gate
     from placeaudit.record.torch.interception import Interception
 
 __all__ = ["Backends", "GuardBackend", "Source"]
@@ -73,11 +74,13 @@ class Backends:
         *,
         is_child: bool = False,
         steps: StepWindow = DEFAULT,
+        placement_log: bool = False,
     ) -> None:
         self._writer = writer
         self._sites = sites
         self._is_child = is_child
         self._steps = steps
+        self._placement_log = placement_log
         self._sources: list[Source] = []
         self._hooks: list[ImportHook] = []
 
@@ -109,6 +112,8 @@ class Backends:
             self._writer.note(
                 "PA903", "neither torch nor tensorflow was imported: there was nothing to record"
             )
+        if self._placement_log and not is_imported("tensorflow"):
+            self._writer.note("PA903", "no device-placement log: tensorflow was not imported")
         self._sources.clear()
 
     def before_fork(self) -> None:
@@ -165,7 +170,7 @@ class Backends:
             return TorchSource(self._writer, self._sites, self._steps)
         from placeaudit.record.tensorflow.source import TensorflowSource
 
-        return TensorflowSource(self._writer, self._sites)
+        return TensorflowSource(self._writer, self._sites, placement_log=self._placement_log)
 
     def _install_simulation(self, framework: str) -> None:
         """In a child process: the devices that the parent simulates."""
@@ -184,30 +189,48 @@ class GuardBackend:
     """Guards in the frameworks of this process; waits for the import of what is not there yet."""
 
     def __init__(self) -> None:
-        self._hook: ImportHook | None = None
+        self._hooks: dict[str, ImportHook] = {}
 
     def begin(self) -> None:
         """The first guard was entered."""
-        if is_imported("torch"):
-            self._torch().begin()
-        elif self._hook is None:
-            self._hook = ImportHook("torch", lambda: self._torch().begin())
-            self._hook.install()
+        for framework in FRAMEWORKS:
+            if is_imported(framework):
+                self._of(framework).begin()
+            elif framework not in self._hooks:
+                hook = ImportHook(framework, functools.partial(self._begin, framework))
+                self._hooks[framework] = hook
+                hook.install()
 
     def end(self) -> None:
         """The last one was left."""
-        if self._hook is not None:
-            self._hook.remove()
-            self._hook = None
-        if "placeaudit.record.torch.interception" in sys.modules:
-            self._torch().end()
+        while self._hooks:
+            self._hooks.popitem()[1].remove()
+        for framework, module in _GUARDED.items():
+            if module in sys.modules:
+                self._of(framework).end()
 
     def rearm(self) -> None:
         """A simulated device was installed."""
-        self._torch().rearm()
+        for framework in FRAMEWORKS:
+            if is_imported(framework):
+                self._of(framework).rearm()
+
+    def _begin(self, framework: str) -> None:
+        self._of(framework).begin()
 
     @staticmethod
-    def _torch() -> Interception:
-        from placeaudit.record.torch.interception import INTERCEPTION
+    def _of(framework: str) -> Interception | Gate:
+        if framework == "torch":
+            from placeaudit.record.torch.interception import INTERCEPTION
 
-        return INTERCEPTION
+            return INTERCEPTION
+        from placeaudit.record.tensorflow.gate import GATE
+
+        return GATE
+
+
+#: Where what stands before a framework's copies is, once it stands there.
+_GUARDED: Final = {
+    "torch": "placeaudit.record.torch.interception",
+    "tensorflow": "placeaudit.record.tensorflow.gate",
+}

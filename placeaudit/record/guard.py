@@ -84,7 +84,7 @@ _NOWHERE: Final = Place("", -1)
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A copy, or a wait (``bytes`` 0), that is about to happen."""
+    """A copy, or a wait (``bytes`` 0), that is about to happen; ``bytes`` -1: not known."""
 
     direction: Literal["h2d", "d2h", "d2d", "sync"]
     operation: str
@@ -295,4 +295,6 @@ def _described(transfer: Transfer) -> str:
 
 
 def _bytes(size: int) -> str:
+    if size < 0:
+        return "unknown size"
     return f"{size} byte" if size == 1 else f"{size} bytes"

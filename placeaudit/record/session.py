@@ -40,7 +40,13 @@ class Session:
     """
 
     def __init__(
-        self, run: Path, *, role: str, own: Sequence[str], steps: StepWindow = DEFAULT
+        self,
+        run: Path,
+        *,
+        role: str,
+        own: Sequence[str],
+        steps: StepWindow = DEFAULT,
+        placement_log: bool = False,
     ) -> None:
         self.run: Final = run
         self._own = tuple(own)
@@ -51,7 +57,13 @@ class Session:
         self._writer = RecordWriter(run, role=role)
         self._writer.facts.update(launched_as())
         self._sites = Sites(self._writer)
-        self._backends = Backends(self._writer, self._sites, is_child=role != "main", steps=steps)
+        self._backends = Backends(
+            self._writer,
+            self._sites,
+            is_child=role != "main",
+            steps=steps,
+            placement_log=placement_log,
+        )
         self._undo: list[Callable[[], None]] = []
         self._steps = steps
         #: What was said of child processes that are not observed.
@@ -65,19 +77,21 @@ class Session:
         role: str = "main",
         own: Sequence[str] = (),
         steps: StepWindow = DEFAULT,
+        placement_log: bool = False,
     ) -> Session:
         """Begin to record into the run directory ``run`` (see ``create_run``).
 
         ``role`` is what this process is in the run; ``own`` names installed packages that count
         as the user's; ``steps`` are those of which every operation is recorded.  The sources arm
-        themselves once their framework is imported.
+        themselves once their framework is imported.  ``placement_log`` captures TensorFlow's own
+        log of this process as a cross-check.
 
         Raises:
             OSError: the record cannot be written.
         """
         if _Running.session is not None:
             _Running.session.stop()
-        session = cls(run.absolute(), role=role, own=own, steps=steps)
+        session = cls(run.absolute(), role=role, own=own, steps=steps, placement_log=placement_log)
         if role == "main":
             session._writer.start()
         else:

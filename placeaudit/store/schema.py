@@ -148,7 +148,10 @@ TABLES: Final[dict[str, Table]] = {
                     "reason",
                     "int32",
                     "strings",
-                    '"no device", "no kernel", "resource" (it follows what it works on)',
+                    '"no device", "no kernel", "resource" (it follows what it works on); of an '
+                    'imported log also "colocation" (it is tied to operations without a kernel), '
+                    '"unused" (nothing in the log ran there), and "expected" (likewise) or '
+                    '"unstated" where only the importer says what was asked for',
                 ),
                 Column("dtypes", "int32", "strings", 'element types of its inputs: "int32, int32"'),
                 *_WHERE,
@@ -190,9 +193,15 @@ TABLES: Final[dict[str, Table]] = {
                     "kind",
                     "int32",
                     "strings",
-                    '"parameter", "buffer", "input", "output", "gradient", "optimizer-state"',
+                    '"parameter", "buffer", "input", "output", "gradient", "optimizer-state"; '
+                    '"operation" of a device-placement log: where it ran, no tensor',
                 ),
-                Column("owner", "int32", "strings", "class of the root module or optimizer"),
+                Column(
+                    "owner",
+                    "int32",
+                    "strings",
+                    "class of the root module or optimizer; the operation",
+                ),
                 Column("name", "int32", "strings", "dotted path of the tensor in its owner"),
                 Column("device", "int32", "strings", "where it lives"),
                 Column("dtype", "int32", "strings", "element type"),

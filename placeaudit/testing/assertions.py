@@ -169,9 +169,12 @@ def _short(file: str) -> str:
 def unobserved(audit: Audit) -> str:
     """Why the block could not be observed, "" where it could: nothing seen is no clean bill."""
     torch: Any = sys.modules.get("torch")
-    if len(audit.copies) or len(audit.waits) or torch is None:
+    tensorflow: Any = sys.modules.get("tensorflow")
+    if len(audit.copies) or len(audit.waits) or (torch is None and tensorflow is None):
         return ""
     if hasattr(torch, "accelerator") and torch.accelerator.is_available():
+        return ""
+    if hasattr(tensorflow, "config") and tensorflow.config.list_physical_devices("GPU"):
         return ""
     return 'there is no accelerator: simulate one, `with placeaudit.simulate("cuda"):`'
 

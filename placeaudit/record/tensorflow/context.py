@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from placeaudit.model import Phase
 from placeaudit.record.clock import now_ns
+from placeaudit.record.guard import LOCAL, SCOPES
 from placeaudit.record.sites import Sites
 from placeaudit.simulate.tensorflow_gpu.names import Names
 from placeaudit.store.writer import WAKE_ROWS, RecordWriter
@@ -57,9 +58,11 @@ class TensorflowContext:
         self.sites = sites
         self.copies = writer.rows("copies")
         self.waits = writer.rows("waits")
+        self._allowed = writer.rows("allowed")
         self.fallbacks = writer.rows("fallbacks")
         self.spans = writer.rows("spans")
         self._failed = False
+        self._closed: ThreadState | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -74,12 +77,20 @@ class TensorflowContext:
         self._begin()
 
     def state(self) -> ThreadState:
-        """The calling thread's state."""
+        """The calling thread's state; a busy one for ever once recording has ended."""
+        if self._closed is not None:
+            return self._closed
         try:
             found: ThreadState = self._local.state
         except AttributeError:
             found = self._local.state = ThreadState()
         return found
+
+    def close(self) -> None:
+        """Recording has ended: wrapped functions that somebody still holds do nothing more."""
+        closed = ThreadState()
+        closed.busy = 1
+        self._closed = closed
 
     def failed(self, error: BaseException) -> None:
         """A recorder failed inside the program: say so once, let the program go on."""
@@ -115,6 +126,12 @@ class TensorflowContext:
         """Where the event at ``frame`` happened: the site columns of its row."""
         module = state.layers[-1] if state.layers else -1
         return self.sites.capture(frame), state.thread, state.phase, module, 0
+
+    def excuse(self, time_ns: int, state: ThreadState) -> None:
+        """What happens at ``time_ns`` may happen inside ``placeaudit.allow``: keep its reason."""
+        scope = LOCAL.scope if SCOPES.count else None
+        if scope is not None and scope.reason:
+            self._allowed.append((time_ns, state.thread, self.string(scope.reason)))
 
     def add_copy(self, row: tuple[object, ...]) -> None:
         """Append a row of ``copies``."""

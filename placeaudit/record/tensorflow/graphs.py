@@ -8,6 +8,7 @@ record says so.
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from placeaudit.record.tensorflow.context import Known, TensorflowContext, ThreadState
     from placeaudit.record.tensorflow.patches import PatchSet
 
-__all__ = ["Edge", "FunctionRecorder", "is_function"]
+__all__ = ["Edge", "FunctionRecorder", "batch_of", "is_function"]
 
 #: Names of functions that were traced.
 _FUNCTION: Final = "__"
@@ -37,6 +38,8 @@ _HOST_TYPES: Final = frozenset(
     t.as_datatype_enum for t in (dtypes.int32, dtypes.string, dtypes.resource, dtypes.variant)
 )
 _GRADIENT: Final = "gradient_tape/"
+#: Function -> its edges, as the first that read them has seen them: TensorFlow hands them out once.
+_READ: Final[dict[str, tuple[Edge, ...]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,11 @@ class Edge:
             return None
         sizes = [batch if size is None else size for size in self.shape]
         return None if None in sizes else tuple(size for size in sizes if size is not None)
+
+    def bytes(self, batch: int | None) -> int | None:
+        """Its size in such a call."""
+        sizes = self.sizes(batch)
+        return None if sizes is None else self.itemsize * math.prod(sizes)
 
 
 class FunctionRecorder:
@@ -98,13 +106,13 @@ class FunctionRecorder:
         """Run a function and record what it copied inside."""
         is_new = name not in self._edges
         if is_new:
-            self._prepare()
+            self.prepare()
         start = now_ns()
         result = run()
         try:
             state = self.context.state()
             if is_new:
-                self._edges[name] = tuple(self._read(name, frame))
+                self.read(name, frame)
             self._rows(self._edges[name], inputs, start, state)
         except Exception as error:  # noqa: BLE001  (our failure is not the program's)
             self._edges.setdefault(name, ())
@@ -113,12 +121,26 @@ class FunctionRecorder:
 
     # --- reading a graph --------------------------------------------------------------------------
 
-    def _prepare(self) -> None:
-        """Have TensorFlow keep the parts of what it cuts from now on."""
+    def edges_of(self, name: str) -> tuple[Edge, ...] | None:
+        """What is known of a function, by this recorder or another; None before it has run."""
+        return self._edges.get(name, _READ.get(name))
+
+    def read(self, name: str, frame: FrameType | None) -> tuple[Edge, ...]:
+        """Read the parts of a function that has just run for the first time."""
+        found = tuple(self._read(name, frame)) or _READ.get(name, ())
+        self._edges[name] = _READ[name] = found
+        return found
+
+    def prepare(self) -> None:
+        """Have TensorFlow keep the parts of what it cuts from now on.
+
+        What it has cut before it cuts again: a guard may begin in the middle of a program.
+        """
         try:
             running: Any = eager_context.context()
             if not self._collects:
                 running.enable_graph_collection()
+                running.clear_kernel_cache()
                 self._collects = True
             running.export_run_metadata()  # what other functions left
         except Exception as error:  # noqa: BLE001
@@ -200,7 +222,7 @@ class FunctionRecorder:
         if not edges:
             return
         context = self.context
-        batch = _batch(inputs)
+        batch = batch_of(inputs)
         end = now_ns()
         for number, edge in enumerate(edges):
             sizes = edge.sizes(batch)
@@ -230,7 +252,7 @@ class FunctionRecorder:
             self.context.writer.note("PA902", text, stack)
 
 
-def _batch(inputs: list[Any]) -> int | None:
+def batch_of(inputs: list[Any]) -> int | None:
     """The first dimension of the first input that has one and is no variable."""
     for value in inputs:
         if isinstance(value, ops.EagerTensor) and value.dtype != dtypes.resource:

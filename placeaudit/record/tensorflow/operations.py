@@ -34,7 +34,9 @@ __all__ = [
     "Call",
     "Content",
     "OperationRecorder",
+    "Signature",
     "bytes_of",
+    "device_of",
     "hash_array",
 ]
 
@@ -52,7 +54,7 @@ _NONE: Final[frozenset[str]] = frozenset()
 _NO_HASH: Final = (0, int(HashKind.NONE))
 
 
-class _Signature:
+class Signature:
     """The arguments of an operation, as its definition has them."""
 
     __slots__ = ("count", "inputs", "outputs", "types")
@@ -118,12 +120,14 @@ class OperationRecorder:
         self.context = context
         self._kernels = kernels
         self._host_dtypes = host_dtypes
-        self._signatures: dict[str, _Signature] = {}
+        self._signatures: dict[str, Signature] = {}
         self._hosts: dict[tuple[object, ...], frozenset[str]] = {}
         self._mirrors = _Recent(_MIRRORS)
         #: Tensors whose device is a GPU and whose memory is the host's, by the kernel's wish.
         self._on_host = _Recent(_MIRRORS)
         self._numbers = _Recent(_MIRRORS)
+        #: (operation, device) of every one that was looked at, where somebody wants to know.
+        self.seen: set[tuple[str, str]] | None = None
         self._functions = functions or FunctionRecorder(context)
 
     def wrap_fast(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -171,10 +175,10 @@ class OperationRecorder:
 
         return execute
 
-    def _signature(self, operation: str) -> _Signature:
+    def _signature(self, operation: str) -> Signature:
         known = self._signatures.get(operation)
         if known is None:
-            known = self._signatures[operation] = _Signature(operation)
+            known = self._signatures[operation] = Signature(operation)
         return known
 
     def _grouped(self, operation: str, inputs: list[Any]) -> list[Any]:
@@ -196,17 +200,24 @@ class OperationRecorder:
         """Record what an operation had to copy; it has just run, ``asked`` onto a device."""
         signature = self._signature(call.operation)
         inputs = arguments[: len(signature.inputs)]
-        device = _device_of(inputs, result)
-        if device is None:
-            return
-        here = self.context.device(device)
-        host: frozenset[str] = _NONE
+        # Without outputs or resources, as a print: where it was asked, else the host.
+        here = self.context.device(device_of(inputs, result) or asked or "")
+        if self.seen is not None:
+            self.seen.add((call.operation, here.name))
         if asked and here.is_host:
             self._fallback(call, inputs, self.context.device(asked), here)
+        self.take(call, signature, arguments, result, here)
+
+    def take(
+        self, call: Call, signature: Signature, arguments: Sequence[Any], result: Any, here: Known
+    ) -> None:
+        """Look at each input of an operation that runs ``here``."""
+        host: frozenset[str] = _NONE
         if not here.is_host:
             host = self._host_arguments(call.operation, signature, arguments, result)
             if call.operation in WAITING:
                 self._wait(call, here)
+        inputs = arguments[: len(signature.inputs)]
         for name, value in zip(signature.inputs, inputs, strict=False):
             wanted = self.context.host if name in host else here
             if isinstance(value, (list, tuple)):
@@ -246,12 +257,13 @@ class OperationRecorder:
 
     def _wait(self, call: Call, here: Known) -> None:
         context = self.context
+        context.excuse(call.start_ns, call.state)
         where = context.where(call.frame, call.state)
         cause = context.string(call.operation)
         context.add_wait((call.start_ns, now_ns() - call.start_ns, cause, here.number, *where))
 
     def _host_arguments(
-        self, operation: str, signature: _Signature, arguments: Sequence[Any], result: Any
+        self, operation: str, signature: Signature, arguments: Sequence[Any], result: Any
     ) -> frozenset[str]:
         """Arguments that the accelerator's kernel has in host memory."""
         types = {
@@ -291,8 +303,8 @@ class OperationRecorder:
                 return
             key = (value._id, wanted.number)
             if key not in self._mirrors:
-                self._mirrors.add(key)
                 self.copy(call, value, source, wanted)
+                self._mirrors.add(key)
         elif isinstance(value, resource_variable_ops.BaseResourceVariable):
             self._variable(call, value, wanted)
         elif not wanted.is_host and value is not None:
@@ -356,6 +368,7 @@ class OperationRecorder:
         if not content.bytes:
             return
         context = self.context
+        context.excuse(call.start_ns, call.state)
         kind = context.string(content.dtype)
         waits = source.is_host or wanted.is_host
         context.add_copy(
@@ -368,7 +381,7 @@ class OperationRecorder:
         )  # fmt: skip
 
 
-def _device_of(inputs: Sequence[Any], result: Any) -> str | None:
+def device_of(inputs: Sequence[Any], result: Any) -> str | None:
     """Full name of the device an operation ran on: its output's, else its resource's."""
     first = result[0] if isinstance(result, (list, tuple)) and result else result
     if isinstance(first, ops.EagerTensor):

@@ -27,10 +27,10 @@ from placeaudit.record.tensorflow.operations import (
 if TYPE_CHECKING:
     from placeaudit.record.tensorflow.patches import PatchSet
 
-__all__ = ["add_reads", "hook_buffer"]
+__all__ = ["KEPT", "add_reads", "hook_buffer", "hook_buffer_with"]
 
 #: TensorFlow keeps the tensors it has made of Python numbers in their own type, per device.
-_KEPT: Final = {
+KEPT: Final = {
     bool: dtypes.bool, int: dtypes.int32, float: dtypes.float32, complex: dtypes.complex128
 }  # fmt: skip
 
@@ -57,7 +57,7 @@ def _constant(original: Callable[..., Any], recorder: OperationRecorder) -> Call
         finally:
             state.busy -= 1
         try:
-            kept = _KEPT.get(type(value)) == result.dtype
+            kept = KEPT.get(type(value)) == result.dtype
             if not kept or not recorder.is_kept(value, result.dtype, recorder.location(result)):
                 call = Call("constant", start, state, sys._getframe(1))
                 _made(recorder, call, value, result)
@@ -141,6 +141,38 @@ def hook_buffer(patches: PatchSet, recorder: OperationRecorder) -> bool:
         Whether it works here: the slot must hold a function and the hook must be reached.
     """
     context = recorder.context
+
+    def make(original: Any) -> Callable[[Any, int, int], int]:
+        def get_buffer(tensor: Any, view: int, flags: int) -> int:
+            start = now_ns()
+            try:
+                status = int(original(tensor, view, flags))
+            except BaseException:  # noqa: BLE001  (NumPy clears whatever it is and asks another way)
+                return -1
+            state = context.state()
+            if status == 0 and not state.busy:
+                state.busy += 1
+                try:
+                    array = tensor._numpy_internal()
+                except Exception:  # noqa: BLE001
+                    array = None
+                finally:
+                    state.busy -= 1
+                try:
+                    _read(recorder, Call("numpy", start, state, sys._getframe(1)), tensor, array)
+                except Exception as error:  # noqa: BLE001
+                    context.failed(error)
+            return status
+
+        return get_buffer
+
+    return hook_buffer_with(patches, make)
+
+
+def hook_buffer_with(
+    patches: PatchSet, make: Callable[[Any], Callable[[Any, int, int], int]]
+) -> bool:
+    """Replace the function that gives NumPy a tensor's memory by what ``make`` makes of it."""
     slots = ctypes.cast(id(ops.EagerTensor), ctypes.POINTER(ctypes.c_void_p))
     if sys.implementation.name != "cpython" or not slots[_AS_BUFFER]:
         return False
@@ -148,36 +180,14 @@ def hook_buffer(patches: PatchSet, recorder: OperationRecorder) -> bool:
     address = table[0]
     if not address:
         return False
-    original = _GetBuffer(address)
-
-    def get_buffer(tensor: Any, view: int, flags: int) -> int:
-        start = now_ns()
-        try:
-            status = int(original(tensor, view, flags))
-        except BaseException:  # noqa: BLE001  (NumPy clears whatever it is and asks another way)
-            return -1
-        state = context.state()
-        if status == 0 and not state.busy:
-            state.busy += 1
-            try:
-                array = tensor._numpy_internal()
-            except Exception:  # noqa: BLE001
-                array = None
-            finally:
-                state.busy -= 1
-            try:
-                _read(recorder, Call("numpy", start, state, sys._getframe(1)), tensor, array)
-            except Exception as error:  # noqa: BLE001
-                context.failed(error)
-        return status
-
-    hook = _GetBuffer(get_buffer)
-    table[0] = ctypes.cast(hook, ctypes.c_void_p).value
+    hook = _GetBuffer(make(_GetBuffer(address)))
+    ours = table[0] = ctypes.cast(hook, ctypes.c_void_p).value
     # A C caller may be inside the hook while it is undone: it stays alive with the process.
     _hooks.append(hook)
 
     def undo() -> None:
-        table[0] = address
+        if table[0] == ours:
+            table[0] = address
 
     patches.on_undo(undo)
     return True

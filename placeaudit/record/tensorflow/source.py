@@ -8,7 +8,9 @@ import tensorflow as tf
 from tensorflow.python.framework import kernels as registry
 from tensorflow.python.framework import ops
 
+from placeaudit.record.clock import now_ns
 from placeaudit.record.sites import Sites
+from placeaudit.record.tensorflow.capture import PlacementCapture
 from placeaudit.record.tensorflow.context import TensorflowContext
 from placeaudit.record.tensorflow.graphs import FunctionRecorder
 from placeaudit.record.tensorflow.operations import OperationRecorder
@@ -26,18 +28,25 @@ __all__ = ["TensorflowSource"]
 class TensorflowSource:
     """Recording in TensorFlow: wrapped entry points and spans of one session."""
 
-    def __init__(self, writer: RecordWriter, sites: Sites) -> None:
+    def __init__(self, writer: RecordWriter, sites: Sites, *, placement_log: bool = False) -> None:
         self._writer = writer
-        installation = active()
-        names = installation.names if installation is not None else Names.real()
-        self._context = TensorflowContext(writer, sites, names)
+        self._sites = sites
+        self._wants_log = placement_log
+        self._capture: PlacementCapture | None = None
+        self._installation = active()
+        self._context = self._new_context()
         self._patches: PatchSet | None = None
         self._phases: PhaseSource | None = None
 
     def arm(self) -> None:
         """Begin to record; without a GPU too, for what is asked onto one."""
         if self._patches is not None:
-            return
+            if self._installation is active():
+                return
+            # Devices have other names now; a simulation's functions stand under ours.
+            self.disarm()
+            self._installation = active()
+            self._context = self._new_context()
         patches = self._patches = PatchSet()
         functions = FunctionRecorder(self._context)
         functions.arm(patches)
@@ -47,15 +56,26 @@ class TensorflowSource:
         patches.wrap(native, "TFE_Py_Execute", recorder.wrap_slow)
         patches.wrap(native, "TFE_Py_ExecuteCancelable", recorder.wrap_slow)
         add_reads(patches, recorder)
+        if self._wants_log:
+            self._capture = PlacementCapture(self._writer, recorder, now_ns())
+            self._capture.arm(patches)
         self._phases = PhaseSource(self._context, patches)
         self._phases.arm()
 
+    def _new_context(self) -> TensorflowContext:
+        found = self._installation
+        names = found.names if found is not None else Names.real()
+        return TensorflowContext(self._writer, self._sites, names)
+
     def disarm(self) -> None:
         """Undo everything."""
+        if self._capture is not None:
+            self._capture.disarm()
         if self._phases is not None:
             self._phases.disarm()
         if self._patches is not None:
             self._patches.undo()
+        self._context.close()
 
     def note_if_unused(self) -> None:
         """At the end: say so where no device was there, so that "nothing" is not "clean"."""
@@ -73,6 +93,8 @@ class TensorflowSource:
 
     def after_fork(self) -> None:
         """In a forked child."""
+        if self._capture is not None:
+            self._capture.after_fork()
         self._context.after_fork()
 
     def is_loader_worker(self) -> bool:

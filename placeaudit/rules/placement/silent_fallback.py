@@ -15,6 +15,21 @@ __all__ = ["SilentFallback"]
 
 _NO_DEVICE: Final = "no device"
 _NO_KERNEL: Final = "no kernel"
+_COLOCATION: Final = "colocation"
+_UNUSED: Final = "unused"
+#: What an imported log was held against, of which it says nothing.
+_EXPECTED: Final = "expected"
+_UNSTATED: Final = "unstated"
+_GUESSED: Final = frozenset({_UNUSED, _EXPECTED, _UNSTATED})
+_REASONS: Final = (_NO_DEVICE, _NO_KERNEL, _COLOCATION, _UNUSED, _EXPECTED, _UNSTATED)
+_ASK: Final = (
+    "ask tf.config.list_logical_devices() for a device that is there, or "
+    "tf.config.set_soft_device_placement(False) to be told"
+)
+_KEEP: Final = (
+    "nothing makes it run there; keep it, and what it works on, on the host, or use element types "
+    "that the device has kernels for"
+)
 
 
 class SilentFallback:
@@ -55,7 +70,7 @@ class SilentFallback:
     def check(self, facts: Facts) -> Iterable[Finding]:
         """One finding for each site and reason."""
         fallbacks = facts.audit.fallbacks
-        for reason in (_NO_DEVICE, _NO_KERNEL):
+        for reason in _REASONS:
             code = [i for i, text in enumerate(facts.audit.strings) if text == reason]
             rows = np.flatnonzero(np.isin(fallbacks.reason, code))
             for group in facts.groups(fallbacks, rows):
@@ -71,30 +86,45 @@ def _finding(rule: Rule, facts: Facts, group: Group, reason: str) -> Finding:
     )  # fmt: skip
     operations = sorted({audit.text(int(i)) for i in np.unique(fallbacks.operation[rows])})
     named = ", ".join(operations[:3]) + (", …" if len(operations) > 3 else "")  # noqa: PLR2004
-    if reason == _NO_DEVICE:
-        severity = Severity.WARNING
-        why = f"there is no {requested} here"
-        fix = (
-            "ask tf.config.list_logical_devices() for a device that is there, or "
-            "tf.config.set_soft_device_placement(False) to be told"
-        )
-    else:
-        severity = Severity.INFO
-        types = audit.text(int(fallbacks.dtypes[first]))
-        why = f"no {requested.partition(':')[0]} kernel of it takes {types or 'these types'}"
-        fix = (
-            "nothing makes it run there; keep it, and what it works on, on the host, or use "
-            "element types that the device has kernels for"
-        )
+    types = audit.text(int(fallbacks.dtypes[first]))
+    verb = "expected on" if reason in {_EXPECTED, _UNSTATED} else "asked onto"
+    severity, why, fix = _explained(reason, requested, types)
     return finding(
         rule, facts, fallbacks, rows,
         severity=severity,
-        certainty=Certainty.PROVEN,
-        message=f"{named} asked onto {requested} ran on {actual}: {why}",
+        certainty=Certainty.LIKELY if reason in _GUESSED else Certainty.PROVEN,
+        message=f"{named} {verb} {requested} ran on {actual}: {why}",
         fix=fix,
         evidence=(
-            Evidence("placement", f"{plural(len(rows), 'call')} ran on {actual}, asked onto "
+            Evidence("placement", f"{plural(len(rows), 'call')} ran on {actual}, {verb} "
                      f"{requested} ({reason})"),
         ),
         timed=False,
     )  # fmt: skip
+
+
+def _explained(reason: str, requested: str, types: str) -> tuple[Severity, str, str]:
+    """Severity, why it ran elsewhere, what to do."""
+    kind = requested.partition(":")[0]
+    if reason == _NO_DEVICE:
+        return Severity.WARNING, f"there is no {requested} here", _ASK
+    if reason == _NO_KERNEL:
+        return (
+            Severity.INFO,
+            f"no {kind} kernel of it takes {types or 'these types'}",
+            _KEEP,
+        )
+    if reason == _COLOCATION:
+        return (
+            Severity.WARNING,
+            f"it is tied to operations that have no {kind} kernel",
+            "make what it shares a resource with outside of this tf.device scope",
+        )
+    if reason in {_UNUSED, _EXPECTED}:
+        why = f"nothing in the log ran on {requested}, and it does not say why"
+        return Severity.WARNING, why, _ASK
+    return (
+        Severity.INFO,
+        "the log does not say whether it was asked there, nor why it ran elsewhere",
+        "trace the program itself: placeaudit trace knows what each operation was asked onto",
+    )

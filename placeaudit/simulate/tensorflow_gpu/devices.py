@@ -7,10 +7,12 @@ devices, and the last step, the logical devices that really get made, are change
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tensorflow.python.client import device_lib
+from tensorflow.core.protobuf import config_pb2
+from tensorflow.python.client import device_lib, session
 from tensorflow.python.eager import context as eager_context
 from tensorflow.python.framework import device_spec
 
@@ -41,6 +43,7 @@ def add_devices(patches: Patches, names: Names, count: int, model: DeviceModel) 
     _add_names(patches, names)
     _add_physical(patches, count, model)
     _add_logical(patches, names)
+    _add_sessions(patches, names)
     _add_local(patches, count, model)
 
 
@@ -114,6 +117,25 @@ def _add_logical(patches: Patches, names: Names) -> None:
 
     patches.replace(context_type, "config", property(config))
     patches.replace(context_type, "_initialize_logical_devices", initialize_logical_devices)
+
+
+def _add_sessions(patches: Patches, names: Names) -> None:
+    """A session with a configuration of its own has the devices that the process has."""
+    initialize: Callable[..., None] = session.BaseSession.__init__
+
+    @functools.wraps(initialize)
+    def __init__(self: Any, target: Any = "", graph: Any = None, config: Any = None) -> None:  # noqa: N807
+        if isinstance(config, config_pb2.ConfigProto):
+            eager_context.context().ensure_initialized()  # only now the GPUs are counted
+            given = config
+            config = config_pb2.ConfigProto()
+            config.CopyFrom(given)
+            config.device_count["CPU"] = names.first + names.gpus
+            config.device_count["GPU"] = 0
+            config.ClearField("gpu_options")
+        initialize(self, target, graph, config)
+
+    patches.replace(session.BaseSession, "__init__", __init__)
 
 
 def _add_local(patches: Patches, count: int, model: DeviceModel) -> None:

@@ -117,6 +117,20 @@ class Placement:
             return self.first_gpu if takes else None
         return None if takes else self.fall_back(operation, asked)
 
+    def accepts(self, operation: str, arguments: Sequence[Any]) -> tuple[bool, bool] | None:
+        """Whether a GPU takes an operation, and prefers it to the host.
+
+        None where its kernels are not known, or the runtime sends it to a resource.
+        """
+        signature = self.signature(operation)
+        if signature.has_resource or not self._kernels.knows(operation):
+            return None
+        types = _types(signature, arguments)
+        if types is None:
+            return None
+        takes = self._takes(operation, types)
+        return takes, takes and self._prefers(operation, types)
+
     def _takes(self, operation: str, types: dict[str, int]) -> bool:
         known = self._kernels
         return not known.knows(operation) or known.gpu_kernel(operation, types) is not None
