@@ -26,6 +26,7 @@ from placeaudit.record.clock import now_ns
 from placeaudit.record.content import hash_bytes
 from placeaudit.record.tensorflow.context import FIRST_TENSOR, Known, TensorflowContext, ThreadState
 from placeaudit.record.tensorflow.graphs import FunctionRecorder, is_function
+from placeaudit.record.tensorflow.variables import Variables
 from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 
 __all__ = [
@@ -125,6 +126,8 @@ class OperationRecorder:
         self._on_host = _Recent(_MIRRORS)
         self._numbers = _Recent(_MIRRORS)
         self._functions = functions or FunctionRecorder(context)
+        #: Which tensors hold the value of which variable.
+        self.variables = Variables()
 
     def wrap_fast(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """``TFE_Py_FastPathExecute`` with a look at its inputs."""
@@ -151,6 +154,7 @@ class OperationRecorder:
         def execute(handle: Any, device: Any, operation: Any, inputs: Any, *rest: Any) -> Any:
             if is_function(operation) and not context.state().busy:
                 name = operation.decode() if isinstance(operation, bytes) else operation
+                self.variables.passed(inputs)
                 return self._functions.call(
                     name,
                     inputs,
@@ -199,6 +203,7 @@ class OperationRecorder:
         device = _device_of(inputs, result)
         if device is None:
             return
+        self.variables.after(call.operation, inputs, result)
         here = self.context.device(device)
         host: frozenset[str] = _NONE
         if asked and here.is_host:
@@ -336,7 +341,10 @@ class OperationRecorder:
             finally:
                 call.state.busy -= 1
         content = Content(bytes_of(tensor), tensor.dtype.name, tensor.shape, *found)
-        self.add(call, source, wanted, content, src_storage=FIRST_TENSOR + tensor._id)
+        storage, version = self.variables.identity(tensor)
+        self.add(
+            call, source, wanted, content, src_storage=FIRST_TENSOR + storage, src_version=version
+        )
 
     def add(
         self,
@@ -347,8 +355,9 @@ class OperationRecorder:
         *,
         src_storage: int = -1,
         dst_storage: int = -1,
+        src_version: int = 0,
     ) -> None:
-        """One row of ``copies``, unless it is empty.
+        """One row of ``copies``, unless it is empty.  A tensor's content never changes.
 
         TensorFlow's own copies are from and to pageable memory, and its synchronous executor
         waits for each that the host has a part in.
@@ -362,7 +371,8 @@ class OperationRecorder:
             (
                 call.start_ns, now_ns() - call.start_ns, source.number, wanted.number,
                 content.bytes, kind, kind, context.shape(content.shape), False, False, waits,
-                src_storage, dst_storage, 0, 0, content.hash, content.hash_kind,
+                src_storage, dst_storage, src_version if src_storage >= 0 else -1,
+                0 if dst_storage >= 0 else -1, content.hash, content.hash_kind,
                 context.string(call.operation), -1, *context.where(call.frame, call.state),
             )
         )  # fmt: skip

@@ -14,6 +14,7 @@ from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from placeaudit.import_hook import ImportHook
 from placeaudit.model import Phase
 from placeaudit.record.clock import now_ns
+from placeaudit.record.tensorflow.slots import SlotCensus
 
 if TYPE_CHECKING:
     from placeaudit.record.tensorflow.context import TensorflowContext
@@ -89,8 +90,23 @@ class PhaseSource:
         return self._spanned(original, "module", lambda f: str(f._name), Phase.OTHER)
 
     def _keras_optimizer(self, module: Any) -> None:
+        context, census = self._context, SlotCensus(self._context)
+
         def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
-            return self._spanned(original, "optimizer", lambda o: type(o).__name__, Phase.OPTIMIZER)
+            spanned = self._spanned(
+                original, "optimizer", lambda o: type(o).__name__, Phase.OPTIMIZER
+            )
+
+            @functools.wraps(original)
+            def apply(self: Any, *args: Any, **kwargs: Any) -> Any:
+                result = spanned(self, *args, **kwargs)
+                try:
+                    census.look(self, sys._getframe(1))
+                except Exception as error:  # noqa: BLE001  (our failure is not the program's)
+                    context.failed(error)
+                return result
+
+            return apply
 
         self._patches.wrap(module.BaseOptimizer, "apply", wrap)
 
