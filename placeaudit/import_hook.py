@@ -17,9 +17,13 @@ __all__ = ["FRAMEWORKS", "ImportHook", "is_imported"]
 FRAMEWORKS: Final = ("torch", "tensorflow")
 
 
+#: What each defines near the end of its own import, and a namesake hardly does.
+_LATE: Final = {"torch": "library", "tensorflow": "zeros_like"}
+
+
 def is_imported(framework: str) -> bool:
     """Whether the whole framework is there: not half imported, no namesake of the program's."""
-    return hasattr(sys.modules.get(framework), "library")
+    return hasattr(sys.modules.get(framework), _LATE[framework])
 
 
 class ImportHook:
