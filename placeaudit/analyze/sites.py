@@ -34,7 +34,7 @@ class PassThrough:
 #: Methods of a Keras model that hand their arguments to the compiled step, and that step itself.
 _BATCH_METHODS: Final = (
     "train_on_batch", "test_on_batch", "predict_on_batch", "one_step_on_data",
-    "one_step_on_iterator", "multi_step_on_iterator", "function",
+    "one_step_on_iterator", "multi_step_on_iterator", "function", "wrapper",
 )  # fmt: skip
 
 #: Checked first match first.  What is not listed here acts on the user's behalf.
@@ -83,6 +83,7 @@ PASS_THROUGH: Final[tuple[PassThrough, ...]] = (
     PassThrough("tensorflow/python/eager/", "runs operations, tapes and traced functions"),
     PassThrough("tensorflow/python/util/", "decorators: dispatch, tracebacks"),
     PassThrough("tensorflow/python/autograph/", "calls the user's function"),
+    PassThrough("tensorflow/core/function/", "makes tensors of a traced function's arguments"),
     PassThrough("tensorflow/python/module/", "as torch.nn.modules.module"),
     PassThrough("keras/src/utils/traceback_utils.py", "shortens tracebacks"),
     PassThrough("keras/src/layers/layer.py", "calls the user's layer"),
@@ -91,6 +92,7 @@ PASS_THROUGH: Final[tuple[PassThrough, ...]] = (
     PassThrough("keras/src/models/functional.py", "a model calls its layers"),
     PassThrough("keras/src/models/sequential.py", "a model calls its layers"),
     PassThrough("keras/src/tree/", "maps a function over nested arguments"),
+    PassThrough("optree/", "maps a function over nested arguments"),
     PassThrough("keras/src/dtype_policies/", "converts what a layer is called with"),
     PassThrough("keras/src/backend/common/variables.py", "a variable's own methods"),
     PassThrough("keras/src/backend/tensorflow/core.py", "conversions that are asked for"),

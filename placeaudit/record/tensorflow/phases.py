@@ -24,6 +24,7 @@ __all__ = ["PhaseSource"]
 
 _CALLBACKS: Final = "keras.src.callbacks.callback_list"
 _OPTIMIZER: Final = "keras.src.optimizers.base_optimizer"
+_LAYER: Final = "keras.src.layers.layer"
 
 
 class PhaseSource:
@@ -40,6 +41,7 @@ class PhaseSource:
         self._patches.wrap(polymorphic_function.Function, "__call__", self._function)
         self._when_imported(_CALLBACKS, self._keras_loops)
         self._when_imported(_OPTIMIZER, self._keras_optimizer)
+        self._when_imported(_LAYER, self._keras_layer)
 
     def disarm(self) -> None:
         """Await no more imports; the patches are undone by their set."""
@@ -109,6 +111,27 @@ class PhaseSource:
             return apply
 
         self._patches.wrap(module.BaseOptimizer, "apply", wrap)
+
+    def _keras_layer(self, module: Any) -> None:
+        """Names the layer that runs; the outermost call, of a model for one, is a span."""
+        context = self._context
+
+        def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(original)
+            def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+                state = context.state()
+                layers, start = state.layers, now_ns()
+                layers.append(context.string(str(getattr(self, "name", ""))))
+                try:
+                    return original(self, *args, **kwargs)
+                finally:
+                    layers.pop()
+                    if not layers and tf.executing_eagerly():
+                        context.add_span("module", type(self).__name__, context.owner(self), start)
+
+            return call
+
+        self._patches.wrap(module.Layer, "__call__", wrap)
 
     def _keras_loops(self, module: Any) -> None:
         """``fit`` marks its steps; ``evaluate`` and ``predict`` are a phase of their own."""

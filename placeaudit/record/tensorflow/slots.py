@@ -51,13 +51,22 @@ class SlotCensus:
 
 
 def _slots(optimizer: Any) -> Iterator[tuple[str, Any, Any]]:
-    """``("dense/kernel.momentums", slot, weight)``, the two as TensorFlow's own variables."""
+    """``("dense/kernel.momentums", slot, weight)``, the two as TensorFlow's own variables.
+
+    A slot is what stands, in a list of the optimizer's, at the place of a weight of its shape.
+    """
     weights = list(optimizer._trainable_variables)
     for attribute, values in vars(optimizer).items():
-        alike = isinstance(values, (list, tuple)) and len(values) == len(weights)
-        if not alike or attribute == "_trainable_variables":
+        if not isinstance(values, (list, tuple)) or len(values) != len(weights):
             continue
         for weight, slot in zip(weights, values, strict=True):
-            mine, other = getattr(slot, "value", None), getattr(weight, "value", None)
-            if hasattr(mine, "device") and hasattr(other, "device"):
+            mine, other = _variable(slot), _variable(weight)
+            if mine is not None and mine is not other and mine.shape == other.shape:
                 yield f"{weight.path}.{attribute.lstrip('_')}", mine, other
+
+
+def _variable(value: Any) -> Any:
+    """TensorFlow's variable behind one of Keras; None for anything else."""
+    found = getattr(value, "value", None)
+    found = value if callable(found) else found
+    return found if hasattr(found, "handle") else None

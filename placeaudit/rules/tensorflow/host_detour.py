@@ -14,7 +14,7 @@ from placeaudit.analyze.audit import D2H
 from placeaudit.analyze.callsite import CallSite, upload_at
 from placeaudit.analyze.source import ParsedFile
 from placeaudit.model import Finding
-from placeaudit.rules.facts import Facts, Group
+from placeaudit.rules.facts import TINY_BYTES, Facts, Group
 from placeaudit.rules.transfers.host_detour import Detour, HostDetour, feeding
 from placeaudit.rules.transfers.round_trip import round_trips
 
@@ -57,13 +57,16 @@ class _Work:
 
 def _detours(facts: Facts) -> tuple[Detour, ...]:
     """Sites whose uploaded expression is computed from one download, by NumPy."""
-    copies = facts.audit.copies
+    audit, copies = facts.audit, facts.audit.copies
+    read = [i for i, text in enumerate(audit.strings) if text == "numpy"]
+    tensors = copies.bytes > TINY_BYTES  # what a number goes through is PA201's
+    read_down = facts.downloads() & tensors & np.isin(copies.operation, read)
     down: dict[ast.AST, int] = {}
-    for group in facts.groups(copies, np.flatnonzero(facts.downloads())):
+    for group in facts.groups(copies, np.flatnonzero(read_down)):
         call = facts.call(group.index)
         if call is not None and group.site.library is None:
             down[call.node] = group.index
-    usable = facts.uploads() & ~facts.once(round_trips).uploads
+    usable = facts.uploads() & tensors & ~facts.once(round_trips).uploads
     found = []
     for group in facts.groups(copies, np.flatnonzero(usable)):
         detour = _judge(facts, group, down)
@@ -87,7 +90,7 @@ def _judge(facts: Facts, group: Group, down: dict[ast.AST, int]) -> Detour | Non
         if not (copies.src_device[rows] == copies.dst_device[group.rows[0]]).all():
             continue
         work = _work(call.file, nodes, [n for n in nodes if down.get(n) == site])
-        if not work.known and not work.foreign:
+        if work is None or (not work.known and not work.foreign):
             continue
         why = f"TensorFlow may have no `{work.foreign[0]}`" if work.foreign else ""
         return Detour(group, (site,), work.known or work.foreign, why, mixed=False, seen=False)
@@ -105,8 +108,8 @@ def _subjects(call: CallSite) -> Iterator[ast.expr]:
         yield from (call.node.left, call.node.right)
 
 
-def _work(file: ParsedFile, nodes: list[ast.AST], downloads: list[ast.AST]) -> _Work:
-    """What is done on the host: everything above the download in the expression's tree."""
+def _work(file: ParsedFile, nodes: list[ast.AST], downloads: list[ast.AST]) -> _Work | None:
+    """What is done on the host, everything above the download; None where it went up already."""
     inside = {n for download in downloads for n in ast.walk(download)}
     above = {n for download in downloads for n in (download, *file.above(download))}
     known: list[str] = []
@@ -120,6 +123,8 @@ def _work(file: ParsedFile, nodes: list[ast.AST], downloads: list[ast.AST]) -> _
             continue
         name = file.dotted(node.func)
         last = node.func.attr if isinstance(node.func, ast.Attribute) else name
+        if node in above and name.startswith(("tensorflow.", "keras.")):
+            return None
         if name.startswith("numpy."):
             short = name.removeprefix("numpy.")
             if short in _EQUIVALENTS:

@@ -16,7 +16,7 @@ from placeaudit.analyze.origins import Made, Origin, made_at, on_device, origin_
 from placeaudit.analyze.sites import is_data
 from placeaudit.model import Certainty, Evidence, Finding, Phase, Severity
 from placeaudit.rules.base import finding
-from placeaudit.rules.facts import Facts, Group, Rows
+from placeaudit.rules.facts import TINY_BYTES, Facts, Group, Rows
 from placeaudit.rules.transfers.round_trip import round_trips
 
 __all__ = ["HostCreated", "HostMade", "host_created"]
@@ -94,9 +94,13 @@ def _judge_array(facts: Facts, group: Group) -> HostMade | None:
     origin = origin_of_array(call) if call is not None else None
     if origin is None or origin.made is not Made.FACTORY or origin.filled:
         return None
-    if not origin.exact and len(distinct(facts.audit.copies.shape[group.rows])) > 1:
-        return None  # the line uploads something else, too
-    return HostMade(group, origin, "", None, 0)
+    copies, rows = facts.audit.copies, group.rows
+    if not origin.exact:
+        # An operation that takes the array may upload numbers of its own beside it.
+        rows = rows[copies.bytes[rows] > TINY_BYTES]
+        if len(distinct(copies.shape[rows])) != 1:
+            return None
+    return HostMade(Group(group.index, group.site, rows), origin, "", None, 0)
 
 
 def _fills_slices(facts: Facts, group: Group) -> bool:

@@ -1,5 +1,6 @@
 """What fit() itself does is Keras' own: nothing here could go."""
 
+# expect without line: PA902 info
 import numpy as np
 import tensorflow as tf
 
