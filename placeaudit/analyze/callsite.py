@@ -12,10 +12,18 @@ from typing import Final
 from placeaudit.analyze.source import ParsedFile, Sources
 from placeaudit.model import Frame
 
-__all__ = ["CONSTANT_FACTORIES", "CallSite", "Upload", "call_site", "upload_at"]
+__all__ = ["CONSTANT_FACTORIES", "CONVERSIONS", "CallSite", "Upload", "call_site", "upload_at"]
 
 #: Functions of torch that make a tensor from values, on the device that they are told.
 CONSTANT_FACTORIES: Final = frozenset({"tensor", "as_tensor", "scalar_tensor"})
+#: Functions of TensorFlow and Keras that make a tensor of their first argument.
+CONVERSIONS: Final = frozenset(
+    {
+        "tensorflow.constant", "tensorflow.convert_to_tensor", "tensorflow.cast",
+        "tensorflow.identity", "keras.ops.convert_to_tensor",
+        "tensorflow.keras.ops.convert_to_tensor",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ def _device_text(file: ParsedFile, call: ast.Call) -> str:
     return ""
 
 
-def upload_at(site: CallSite) -> Upload | None:
+def upload_at(site: CallSite) -> Upload | None:  # noqa: PLR0911 (a table)
     """What the expression uploads; None where syntax does not say."""
     file, node = site.file, site.node
     if isinstance(node, ast.Call):
@@ -78,6 +86,8 @@ def upload_at(site: CallSite) -> Upload | None:
         name = file.dotted(node.func)
         if name.startswith("torch.") and name.rpartition(".")[2] in CONSTANT_FACTORIES:
             return Upload(node, _device_text(file, node))
+        if name in CONVERSIONS:
+            return Upload(node.args[0], "") if node.args else None
         if isinstance(node.func, ast.Attribute) and attr in {"to", "cuda", "type_as", "xpu"}:
             return Upload(node.func.value, _device_text(file, node))
         if attr == "copy_" and node.args:

@@ -15,7 +15,7 @@ from placeaudit.analyze.callsite import CONSTANT_FACTORIES, CallSite, upload_at
 from placeaudit.analyze.numbers import is_literal, is_number, may_be_number
 from placeaudit.analyze.source import ParsedFile, end
 
-__all__ = ["Made", "Origin", "made_at", "on_device", "origin_of_upload"]
+__all__ = ["Made", "Origin", "made_at", "on_device", "origin_of_upload", "unless_used"]
 
 _RANDOM: Final = frozenset({"rand", "randn", "randint", "randperm"})
 _FACTORIES: Final = _RANDOM | {"zeros", "ones", "full", "empty", "arange", "linspace", "eye"}
@@ -322,12 +322,13 @@ def _of_name(file: ParsedFile, name: ast.Name, depth: int) -> Origin:
         return found
     if file.loop(statement) is not file.loop(name):
         return _data("made before the loop that uploads it")
-    return _unless_used(file, name, store, names, found)
+    return unless_used(file, name, store, names, found)
 
 
-def _unless_used(
+def unless_used(
     file: ParsedFile, name: ast.Name, store: ast.Name, names: list[ast.Name], found: Origin
 ) -> Origin:
+    """``found``, or data where the value that ``store`` gave ``name`` is used elsewhere too."""
     begin = file.order(store)
     later = [n for n in names if not isinstance(n.ctx, ast.Load) and file.order(n) > begin]
     until = file.order(later[0]) if later else end(file.tree.body[-1])

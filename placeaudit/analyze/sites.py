@@ -31,6 +31,12 @@ class PassThrough:
     functions: tuple[str, ...] = ()
 
 
+#: Methods of a Keras model that hand their arguments to the compiled step, and that step itself.
+_BATCH_METHODS: Final = (
+    "train_on_batch", "test_on_batch", "predict_on_batch", "one_step_on_data",
+    "one_step_on_iterator", "multi_step_on_iterator", "function", "wrapper",
+)  # fmt: skip
+
 #: Checked first match first.  What is not listed here acts on the user's behalf.
 PASS_THROUGH: Final[tuple[PassThrough, ...]] = (
     PassThrough("torch/_tensor.py", "methods of the tensor itself: format, tolist, in, backward"),
@@ -77,10 +83,24 @@ PASS_THROUGH: Final[tuple[PassThrough, ...]] = (
     PassThrough("tensorflow/python/eager/", "runs operations, tapes and traced functions"),
     PassThrough("tensorflow/python/util/", "decorators: dispatch, tracebacks"),
     PassThrough("tensorflow/python/autograph/", "calls the user's function"),
+    PassThrough("tensorflow/core/function/", "makes tensors of a traced function's arguments"),
     PassThrough("tensorflow/python/module/", "as torch.nn.modules.module"),
     PassThrough("keras/src/utils/traceback_utils.py", "shortens tracebacks"),
     PassThrough("keras/src/layers/layer.py", "calls the user's layer"),
     PassThrough("keras/src/ops/operation.py", "calls the user's layer"),
+    PassThrough("keras/src/ops/function.py", "as keras/src/layers/layer.py"),
+    PassThrough("keras/src/models/functional.py", "a model calls its layers"),
+    PassThrough("keras/src/models/sequential.py", "a model calls its layers"),
+    PassThrough("keras/src/tree/", "maps a function over nested arguments"),
+    PassThrough("optree/", "maps a function over nested arguments"),
+    PassThrough("keras/src/dtype_policies/", "converts what a layer is called with"),
+    PassThrough("keras/src/backend/common/variables.py", "a variable's own methods"),
+    PassThrough("keras/src/backend/tensorflow/core.py", "conversions that are asked for"),
+    PassThrough(
+        "keras/src/backend/tensorflow/trainer.py",
+        "the compiled step, with the very arrays it is called with",
+        _BATCH_METHODS,
+    ),
 )
 
 #: Frames in these make their copies part of saving or loading state, not of training.

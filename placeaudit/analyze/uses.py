@@ -71,7 +71,10 @@ _LOGGERS: Final = ("logging", "logger", "log", "_logger", "_log")
 _KEEPERS: Final = frozenset(
     {"append", "extend", "add", "update", "insert", "appendleft", "setdefault", "put", "push"}
 )
-_FRAMEWORK: Final = ("torch", "torchvision", "torchaudio")
+_FRAMEWORKS: Final = {
+    "torch": ("torch", "torchvision", "torchaudio"),
+    "tensorflow": ("tensorflow", "keras"),
+}
 #: Methods of tensors that take numbers and would take a tensor.
 _TENSOR_METHODS: Final = frozenset(
     {
@@ -84,19 +87,19 @@ _EXITS: Final = frozenset({"exit", "quit", "sys.exit", "os._exit"})
 _DEEPEST: Final = 12
 
 
-def use_of(site: CallSite) -> Use:
-    """What becomes of the value that the expression reads."""
-    return _Walk(site.file).value(site.node, 0)
+def use_of(site: CallSite, framework: str = "torch") -> Use:
+    """What becomes of the value that the expression reads from ``framework``'s device."""
+    return _Walk(site.file, framework).value(site.node, 0)
 
 
-def use_along(sites: Iterable[CallSite | None]) -> Use:
+def use_along(sites: Iterable[CallSite | None], framework: str = "torch") -> Use:
     """As ``use_of``, on through the callers of a function that returns the value.
 
     ``sites`` are the expressions of a call stack, the reading one first.
     """
     use = _UNKNOWN
     for site in sites:
-        above = use_of(site) if site is not None else _UNKNOWN
+        above = use_of(site, framework) if site is not None else _UNKNOWN
         if use.kind is UseKind.RETURNED and above.kind is UseKind.UNKNOWN:
             break
         use = above
@@ -114,8 +117,9 @@ def _yields(site: CallSite) -> bool:
 class _Walk:
     """One walk up from a read; remembers names and functions it has been through."""
 
-    def __init__(self, file: ParsedFile) -> None:
+    def __init__(self, file: ParsedFile, framework: str) -> None:
         self._file = file
+        self._framework = _FRAMEWORKS[framework]
         self._seen: set[ast.AST] = set()
 
     def _use(self, kind: UseKind, node: ast.AST) -> Use:
@@ -203,7 +207,7 @@ class _Walk:
             return self._use(UseKind.PRINTED, call)
         if top in _PASS or last == "format":
             return self._up(call, depth + 1)
-        if top in _FRAMEWORK:
+        if top in self._framework:
             if name in {"torch.save", "torch.manual_seed"}:
                 return self._use(UseKind.NEEDED, call)
             return self._use(UseKind.FRAMEWORK, call)

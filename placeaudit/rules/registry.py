@@ -24,7 +24,19 @@ from placeaudit.rules.quality.missing_mechanism import MissingMechanism
 from placeaudit.rules.quality.truncated_record import TruncatedRecord
 from placeaudit.rules.quality.unobserved_region import UnobservedRegion
 from placeaudit.rules.quality.unused_ignore import UnusedIgnore
+from placeaudit.rules.tensorflow.dynamic_shape import TensorflowDynamicShape
+from placeaudit.rules.tensorflow.host_detour import TensorflowHostDetour
 from placeaudit.rules.tensorflow.scalar_read import TensorflowScalarRead
+from placeaudit.rules.tensorflow.transfers import (
+    TensorflowDatasetReupload,
+    TensorflowDuplicateDownload,
+    TensorflowDuplicateUpload,
+    TensorflowHostBounce,
+    TensorflowHostCreated,
+    TensorflowOversizedCopy,
+    TensorflowRoundTrip,
+    TensorflowSmallCopies,
+)
 from placeaudit.rules.transfers.dataset_reupload import DatasetReupload
 from placeaudit.rules.transfers.duplicate_download import DuplicateDownload
 from placeaudit.rules.transfers.duplicate_upload import DuplicateUpload
@@ -83,7 +95,19 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 #: The same codes for TensorFlow's copies and waits; what has none here says nothing of them.
-TENSORFLOW_RULES: Final[tuple[Rule, ...]] = (TensorflowScalarRead(),)
+TENSORFLOW_RULES: Final[tuple[Rule, ...]] = (
+    TensorflowRoundTrip(),
+    TensorflowDuplicateUpload(),
+    TensorflowHostCreated(),
+    TensorflowOversizedCopy(),
+    TensorflowSmallCopies(),
+    TensorflowHostBounce(),
+    TensorflowDuplicateDownload(),
+    TensorflowDatasetReupload(),
+    TensorflowHostDetour(),
+    TensorflowScalarRead(),
+    TensorflowDynamicShape(),
+)
 
 
 def find(code_or_name: str) -> Rule:

@@ -25,7 +25,8 @@ def _is(file: ParsedFile, node: ast.AST, expression: str) -> bool:
 
 
 def use(text: str) -> Use:
-    return use_of(*sites(text, "loss.item()"))
+    (site,) = sites(text, "loss.item()")
+    return use_of(site)
 
 
 def test_what_a_loop_leaves_behind_is_kept_not_printed() -> None:

@@ -5,17 +5,20 @@ The kind is ``bad``, its twin ``good`` (the same computation, nothing stray) or 
 naive rule gets wrong).  ``# expect: PA101`` marks the line of a warning or error,
 ``# expect: PA201 info`` the line of an info, ``# expect without line: PA308 info`` one that no
 recorded event can place; a first line ``# simulate: cuda:2`` asks for more devices than one.
+A program that imports TensorFlow has two devices always: TensorFlow chooses its devices once in a
+process, and all of its programs share one.  They are left out where TensorFlow is not installed.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,7 @@ _ROOT = Path(__file__).parents[2]
 _MARK = re.compile(r"# expect: (PA\d+)(?: (info))?")
 _NO_LINE = re.compile(r"# expect without line: (PA\d+) info")
 _SIMULATE = re.compile(r"# simulate: (\S+)")
+_TENSORFLOW = re.compile(r"^import tensorflow", re.MULTILINE)
 
 #: Rule, file below ``programs/``, line.
 Place = tuple[str, str, int]
@@ -60,8 +64,16 @@ class Program:
         return (self.entry,)
 
     @property
+    def framework(self) -> str:
+        """Whose program it is: "torch" or "tensorflow"."""
+        text = self.entry.read_text(encoding="utf-8")
+        return "tensorflow" if _TENSORFLOW.search(text) else "torch"
+
+    @property
     def devices(self) -> str:
         """What is simulated for it."""
+        if self.framework == "tensorflow":
+            return "cuda:2"
         first = self.entry.read_text(encoding="utf-8").partition("\n")[0]
         found = _SIMULATE.match(first)
         return found[1] if found else "cuda"
@@ -87,15 +99,16 @@ class Outcome:
 
 
 def programs() -> tuple[Program, ...]:
-    """All programs, twins beside each other."""
+    """All programs whose framework is installed, twins beside each other."""
     found = []
+    lacks = importlib.util.find_spec("tensorflow") is None
     for folder in sorted(path for path in CORPUS.iterdir() if path.is_dir()):
         for path in sorted(folder.iterdir()):
             if path.suffix == ".py":
                 found.append(Program(folder.name, path.stem, path))
             elif (path / "train.py").exists():
                 found.append(Program(folder.name, path.name, path / "train.py"))
-    return tuple(found)
+    return tuple(p for p in found if not (lacks and p.framework == "tensorflow"))
 
 
 def marks(program: Program) -> tuple[set[Place], set[Place]]:
@@ -118,14 +131,18 @@ def run(
 
     Args:
         chosen: The programs.
-        processes: Worker processes; each imports torch once and runs its share.
+        processes: Worker processes; each imports torch once and runs its share.  Programs of
+            TensorFlow take one more, which starts first: it is the slowest to get going.
         tools: Also run each program under ``torch.profiler`` for PyTorch's own patterns, and in
             PyTorch's synchronisation debug mode.
 
     Raises:
         RuntimeError: A worker ended before it had run its share.
     """
-    shares = [chosen[i::processes] for i in range(processes) if chosen[i::processes]]
+    torch = [program for program in chosen if program.framework == "torch"]
+    other = [program for program in chosen if program.framework != "torch"]
+    shares = [other, *(torch[i::processes] for i in range(processes))]
+    shares = [share for share in shares if share]
     with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
         started = [
             _start(share, Path(folder) / f"{i}.jsonl", tools=tools)
@@ -141,14 +158,17 @@ def run(
     return outcomes
 
 
-def _start(share: Iterable[Program], out: Path, *, tools: bool) -> subprocess.Popen[str]:
+def _start(share: Sequence[Program], out: Path, *, tools: bool) -> subprocess.Popen[str]:
     environment = os.environ | {
         "PYTHONPATH": str(_ROOT),
         "OMP_NUM_THREADS": "1",
         "KINETO_LOG_LEVEL": "99",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
     }
+    worker = "worker.py" if share[0].framework == "torch" else "tensorflow_worker.py"
     return subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("worker.py")), str(out)]
+        [sys.executable, str(Path(__file__).with_name(worker)), str(out)]
         + (["--tools"] if tools else [])
         + [program.key for program in share],
         env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,

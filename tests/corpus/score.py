@@ -219,8 +219,9 @@ def report(
     if failed:
         lines += ["## Programs that failed", "", *(f"* {key}" for key in failed), ""]
     lines += _by_set(chosen, outcomes)
-    if tools:
-        lines += _tools(chosen, outcomes)
+    torch = tuple(program for program in chosen if program.framework == "torch")
+    if tools and torch:
+        lines += _tools(torch, {program.key: outcomes[program.key] for program in torch})
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -270,6 +270,7 @@ class _Operations(OperationRecorder):
         *,
         src_storage: int = -1,  # noqa: ARG002
         dst_storage: int = -1,  # noqa: ARG002
+        src_version: int = 0,  # noqa: ARG002
     ) -> None:
         """A variable or array is."""
         _ask(source, wanted, content.bytes, call.operation, call.frame, where=self._where)

@@ -26,6 +26,7 @@ from placeaudit.record.clock import now_ns
 from placeaudit.record.content import hash_bytes
 from placeaudit.record.tensorflow.context import FIRST_TENSOR, Known, TensorflowContext, ThreadState
 from placeaudit.record.tensorflow.graphs import FunctionRecorder, is_function
+from placeaudit.record.tensorflow.variables import Variables
 from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 
 __all__ = [
@@ -129,6 +130,8 @@ class OperationRecorder:
         #: (operation, device) of every one that was looked at, where somebody wants to know.
         self.seen: set[tuple[str, str]] | None = None
         self._functions = functions or FunctionRecorder(context)
+        #: Which tensors hold the value of which variable.
+        self.variables = Variables()
 
     def wrap_fast(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """``TFE_Py_FastPathExecute`` with a look at its inputs."""
@@ -155,6 +158,7 @@ class OperationRecorder:
         def execute(handle: Any, device: Any, operation: Any, inputs: Any, *rest: Any) -> Any:
             if is_function(operation) and not context.state().busy:
                 name = operation.decode() if isinstance(operation, bytes) else operation
+                self.variables.passed(inputs)
                 return self._functions.call(
                     name,
                     inputs,
@@ -204,6 +208,7 @@ class OperationRecorder:
         here = self.context.device(device_of(inputs, result) or asked or "")
         if self.seen is not None:
             self.seen.add((call.operation, here.name))
+        self.variables.after(call.operation, inputs, result)
         if asked and here.is_host:
             self._fallback(call, inputs, self.context.device(asked), here)
         self.take(call, signature, arguments, result, here)
@@ -348,7 +353,10 @@ class OperationRecorder:
             finally:
                 call.state.busy -= 1
         content = Content(bytes_of(tensor), tensor.dtype.name, tensor.shape, *found)
-        self.add(call, source, wanted, content, src_storage=FIRST_TENSOR + tensor._id)
+        storage, version = self.variables.identity(tensor)
+        self.add(
+            call, source, wanted, content, src_storage=FIRST_TENSOR + storage, src_version=version
+        )
 
     def add(
         self,
@@ -359,8 +367,9 @@ class OperationRecorder:
         *,
         src_storage: int = -1,
         dst_storage: int = -1,
+        src_version: int = 0,
     ) -> None:
-        """One row of ``copies``, unless it is empty.
+        """One row of ``copies``, unless it is empty.  A tensor's content never changes.
 
         TensorFlow's own copies are from and to pageable memory, and its synchronous executor
         waits for each that the host has a part in.
@@ -375,7 +384,8 @@ class OperationRecorder:
             (
                 call.start_ns, now_ns() - call.start_ns, source.number, wanted.number,
                 content.bytes, kind, kind, context.shape(content.shape), False, False, waits,
-                src_storage, dst_storage, 0, 0, content.hash, content.hash_kind,
+                src_storage, dst_storage, src_version if src_storage >= 0 else -1,
+                0 if dst_storage >= 0 else -1, content.hash, content.hash_kind,
                 context.string(call.operation), -1, *context.where(call.frame, call.state),
             )
         )  # fmt: skip

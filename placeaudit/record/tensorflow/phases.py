@@ -14,6 +14,7 @@ from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from placeaudit.import_hook import ImportHook
 from placeaudit.model import Phase
 from placeaudit.record.clock import now_ns
+from placeaudit.record.tensorflow.slots import SlotCensus
 
 if TYPE_CHECKING:
     from placeaudit.record.tensorflow.context import TensorflowContext
@@ -23,6 +24,7 @@ __all__ = ["PhaseSource"]
 
 _CALLBACKS: Final = "keras.src.callbacks.callback_list"
 _OPTIMIZER: Final = "keras.src.optimizers.base_optimizer"
+_LAYER: Final = "keras.src.layers.layer"
 
 
 class PhaseSource:
@@ -39,6 +41,7 @@ class PhaseSource:
         self._patches.wrap(polymorphic_function.Function, "__call__", self._function)
         self._when_imported(_CALLBACKS, self._keras_loops)
         self._when_imported(_OPTIMIZER, self._keras_optimizer)
+        self._when_imported(_LAYER, self._keras_layer)
 
     def disarm(self) -> None:
         """Await no more imports; the patches are undone by their set."""
@@ -89,10 +92,46 @@ class PhaseSource:
         return self._spanned(original, "module", lambda f: str(f._name), Phase.OTHER)
 
     def _keras_optimizer(self, module: Any) -> None:
+        context, census = self._context, SlotCensus(self._context)
+
         def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
-            return self._spanned(original, "optimizer", lambda o: type(o).__name__, Phase.OPTIMIZER)
+            spanned = self._spanned(
+                original, "optimizer", lambda o: type(o).__name__, Phase.OPTIMIZER
+            )
+
+            @functools.wraps(original)
+            def apply(self: Any, *args: Any, **kwargs: Any) -> Any:
+                result = spanned(self, *args, **kwargs)
+                try:
+                    census.look(self, sys._getframe(1))
+                except Exception as error:  # noqa: BLE001  (our failure is not the program's)
+                    context.failed(error)
+                return result
+
+            return apply
 
         self._patches.wrap(module.BaseOptimizer, "apply", wrap)
+
+    def _keras_layer(self, module: Any) -> None:
+        """Names the layer that runs; the outermost call, of a model for one, is a span."""
+        context = self._context
+
+        def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(original)
+            def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+                state = context.state()
+                layers, start = state.layers, now_ns()
+                layers.append(context.string(str(getattr(self, "name", ""))))
+                try:
+                    return original(self, *args, **kwargs)
+                finally:
+                    layers.pop()
+                    if not layers and tf.executing_eagerly():
+                        context.add_span("module", type(self).__name__, context.owner(self), start)
+
+            return call
+
+        self._patches.wrap(module.Layer, "__call__", wrap)
 
     def _keras_loops(self, module: Any) -> None:
         """``fit`` marks its steps; ``evaluate`` and ``predict`` are a phase of their own."""

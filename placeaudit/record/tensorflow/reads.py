@@ -33,6 +33,8 @@ __all__ = ["KEPT", "add_reads", "hook_buffer", "hook_buffer_with"]
 KEPT: Final = {
     bool: dtypes.bool, int: dtypes.int32, float: dtypes.float32, complex: dtypes.complex128
 }  # fmt: skip
+#: Bytes of a Python list whose content is worth making an array of once more.
+_LARGEST_LIST: Final = 1 << 12
 
 
 def add_reads(patches: PatchSet, recorder: OperationRecorder) -> None:
@@ -72,7 +74,10 @@ def _made(recorder: OperationRecorder, call: Call, value: Any, result: Any) -> N
     device = recorder.location(result)
     if device.is_host:
         return
-    found = hash_array(value) if isinstance(value, np.ndarray) else (0, 0)
+    array = value
+    if isinstance(value, (list, tuple)) and bytes_of(result) <= _LARGEST_LIST:
+        array = np.asarray(value, dtype=result.dtype.as_numpy_dtype)
+    found = hash_array(array) if isinstance(array, np.ndarray) else (0, 0)
     content = Content(bytes_of(result), result.dtype.name, result.shape, *found)
     host = recorder.context.host
     recorder.add(call, host, device, content, dst_storage=FIRST_TENSOR + result._id)
@@ -102,8 +107,10 @@ def _read(recorder: OperationRecorder, call: Call, tensor: Any, array: Any) -> N
         return
     found = hash_array(np.asarray(array)) if array is not None else (0, 0)
     content = Content(bytes_of(tensor), tensor.dtype.name, tensor.shape, *found)
-    host, storage = recorder.context.host, FIRST_TENSOR + tensor._id
-    recorder.add(call, source, host, content, src_storage=storage)
+    host, (storage, version) = recorder.context.host, recorder.variables.identity(tensor)
+    recorder.add(
+        call, source, host, content, src_storage=FIRST_TENSOR + storage, src_version=version
+    )
 
 
 def _move(original: Callable[..., Any], recorder: OperationRecorder) -> Callable[..., Any]:

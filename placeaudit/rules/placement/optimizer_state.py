@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Final
 
 from placeaudit.model import Evidence, Finding, Severity, is_host
 from placeaudit.rules.base import plural, size_words
@@ -11,6 +12,12 @@ from placeaudit.rules.facts import Facts
 from placeaudit.rules.placement.census import Placed, census, placed_finding
 
 __all__ = ["OptimizerState"]
+
+#: TensorFlow names its devices so.
+_KERAS: Final = (
+    "build the optimizer under the scope of its variables: `with tf.device(variable.device): "
+    "optimizer.build(variables)`, or leave that to its first step"
+)
 
 
 class OptimizerState:
@@ -71,7 +78,9 @@ class OptimizerState:
                 f"{owner} keeps {which}{more} of {plural(len(parameters), 'parameter')} "
                 f"({size_words(size)}) on {device} although the parameters are on {expected}"
             ),
-            fix=(
+            fix=_KERAS
+            if device.startswith("GPU:") or expected.startswith("GPU:")
+            else (
                 "create the state like its parameter, `torch.zeros_like(parameter)`, and move the "
                 "model to its device before the optimizer's first step"
                 if is_host(device)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from placeaudit.analyze.audit import Ints
 from placeaudit.analyze.callsite import upload_at
 from placeaudit.model import Certainty, Evidence, Finding, HashKind, Severity
 from placeaudit.rules.base import by_library, finding, library_name, plural
@@ -18,6 +20,9 @@ from placeaudit.rules.transfers.round_trip import round_trips
 from placeaudit.rules.waits.host_index import host_indices
 
 __all__ = ["DuplicateUpload", "Duplicates", "duplicate_uploads"]
+
+#: Repeats among the uploads of a line: fewer come of drawing from what is not much.
+_LEAST_SHARE: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,18 @@ def duplicate_uploads(facts: Facts) -> Duplicates:
     adjacent = previous_same(stream)[again] == prior
     if len(facts.audit.steps) > 1:
         adjacent |= copies.step[up] - copies.step[first] <= 1
-    keep = proof & adjacent
+    keep = proof & adjacent & ~_drawn(stream, again, proof & adjacent)
     repeats[up[keep]] = True
     same_storage[up[keep]] = same[keep]
     return Duplicates(repeats, same_storage)
+
+
+def _drawn(stream: Ints, again: Rows, found: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which repeats are few among a line's uploads of many contents: samples drawn twice."""
+    known, code, count = np.unique(stream, return_inverse=True, return_counts=True)
+    repeated = np.bincount(code[again[found]], minlength=len(known))
+    few = repeated < _LEAST_SHARE * count
+    return np.asarray(few[code[again]])
 
 
 def _slices(facts: Facts, rows: Rows) -> npt.NDArray[np.bool_]:

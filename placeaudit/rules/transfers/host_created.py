@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from placeaudit.analyze.callsite import CallSite, call_site
+from placeaudit.analyze.columns import distinct
+from placeaudit.analyze.host_arrays import origin_of_array
 from placeaudit.analyze.origins import Made, Origin, made_at, on_device, origin_of_upload
 from placeaudit.analyze.sites import is_data
 from placeaudit.model import Certainty, Evidence, Finding, Phase, Severity
 from placeaudit.rules.base import finding
-from placeaudit.rules.facts import Facts, Group, Rows
+from placeaudit.rules.facts import TINY_BYTES, Facts, Group, Rows
 from placeaudit.rules.transfers.round_trip import round_trips
 
 __all__ = ["HostCreated", "HostMade", "host_created"]
@@ -61,6 +63,8 @@ def _judge(facts: Facts, group: Group) -> HostMade | None:  # noqa: PLR0911 (eac
     user = group.site.user
     if user is None or group.site.library is not None or is_data([user]):
         return None
+    if facts.framework == "tensorflow":
+        return _judge_array(facts, group)
     born = _born_for_upload(facts, group.rows)
     call = facts.call(group.index)
     origin, device = origin_of_upload(call) if call else (Origin(Made.UNKNOWN), "")
@@ -82,6 +86,21 @@ def _judge(facts: Facts, group: Group) -> HostMade | None:  # noqa: PLR0911 (eac
     if made.made is not Made.FACTORY:
         return None
     return HostMade(group, made, device, birth, len(born))
+
+
+def _judge_array(facts: Facts, group: Group) -> HostMade | None:
+    """TensorFlow's uploads are of arrays: nobody sees them made, so the source must say all."""
+    call = facts.call(group.index)
+    origin = origin_of_array(call) if call is not None else None
+    if origin is None or origin.made is not Made.FACTORY or origin.filled:
+        return None
+    copies, rows = facts.audit.copies, group.rows
+    if not origin.exact:
+        # An operation that takes the array may upload numbers of its own beside it.
+        rows = rows[copies.bytes[rows] > TINY_BYTES]
+        if len(distinct(copies.shape[rows])) != 1:
+            return None
+    return HostMade(Group(group.index, group.site, rows), origin, "", None, 0)
 
 
 def _fills_slices(facts: Facts, group: Group) -> bool:

@@ -21,7 +21,14 @@ from placeaudit.rules.base import by_library, finding, library_name
 from placeaudit.rules.facts import Facts, Group
 from placeaudit.rules.transfers.round_trip import round_trips
 
-__all__ = ["Detour", "HostDetour", "detour_downloads", "explained", "host_detours"]
+__all__ = [
+    "Detour",
+    "HostDetour",
+    "detour_downloads",
+    "explained",
+    "feeding",
+    "host_detours",
+]
 
 #: Operators of PyTorch that no accelerator has.
 HOST_ONLY: Final = frozenset(
@@ -163,7 +170,7 @@ def _by_expression(facts: Facts, group: Group, downloads: dict[ast.AST, int]) ->
         return None
     copies = facts.audit.copies
     file = call.file
-    nodes = list(_feeding(file, upload.subject, 0))
+    nodes = list(feeding(file, upload.subject, 0))
     sites = {downloads[node] for node in nodes if node in downloads}
     if not sites or len(sites) > 1:
         return None
@@ -185,14 +192,14 @@ def _by_expression(facts: Facts, group: Group, downloads: dict[ast.AST, int]) ->
     return Detour(group, (site,), names, why, mixed=False, seen=False)
 
 
-def _feeding(file: ParsedFile, node: ast.expr, depth: int) -> Iterator[ast.AST]:
+def feeding(file: ParsedFile, node: ast.expr, depth: int) -> Iterator[ast.AST]:
     """What an expression is computed from: its own nodes, and what its names were last given."""
     for inner in ast.walk(node):
         yield inner
         if isinstance(inner, ast.Name) and depth < _DEEPEST and isinstance(inner.ctx, ast.Load):
             value = _value(file, inner)
             if value is not None:
-                yield from _feeding(file, value, depth + 1)
+                yield from feeding(file, value, depth + 1)
 
 
 def _value(file: ParsedFile, name: ast.Name) -> ast.expr | None:

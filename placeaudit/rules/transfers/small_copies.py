@@ -172,7 +172,7 @@ def _judge(facts: Facts, work: _Work, group: Group) -> Execution | None:
         return None
     if int(audit.copies.direction[group.rows[0]]) == D2H and not loop.is_comprehension:
         call = facts.call(group.index)
-        use = use_of(call) if call else None
+        use = use_of(call, facts.framework) if call else None
         scalar = int(audit.copies.bytes[group.rows].max()) <= TINY_BYTES
         if use is None or use.kind in _DECIDES or (scalar and use.kind is UseKind.FRAMEWORK):
             return None

@@ -23,7 +23,7 @@ from placeaudit.rules.transfers.round_trip import round_trips
 from placeaudit.rules.waits.device_index import indexes_device
 from placeaudit.rules.waits.dynamic_shape import class_counts
 
-__all__ = ["ScalarRead"]
+__all__ = ["ScalarRead", "judged_use"]
 
 #: Options of a package that avoid its own reads, by where the reading frame lies.
 _OPTIONS: Final = (
@@ -101,7 +101,7 @@ class ScalarRead:
         small = copies.bytes <= TINY_BYTES
         for group in facts.groups(copies, np.flatnonzero(reads)):
             call = facts.call(group.index)
-            use = _judged(facts, group, call, _use(facts, group, call))
+            use = judged_use(facts, group, call)
             rows = group.rows
             if call is not None and _moves(call) and use.kind not in _SHOWS:
                 # `.cpu()` of several values moves a tensor; nobody is seen to look at a value.
@@ -182,7 +182,7 @@ def _use(facts: Facts, group: Group, call: CallSite | None) -> Use:
     """What becomes of the value, if need be in the functions it is returned to."""
     if call is None:
         return Use(UseKind.UNKNOWN)
-    use = use_of(call)
+    use = use_of(call, facts.framework)
     if use.kind is not UseKind.RETURNED:
         return use
     audit, user = facts.audit, group.site.user
@@ -191,8 +191,14 @@ def _use(facts: Facts, group: Group, call: CallSite | None) -> Use:
         frames = audit.stacks[index] if index >= 0 else ()
         if user in frames:
             outer = [f for f in frames[frames.index(user) + 1 :] if not f.package]
-            found.append(use_along([call, *(call_site(facts.sources, f) for f in outer)]))
+            sites = [call, *(call_site(facts.sources, f) for f in outer)]
+            found.append(use_along(sites, facts.framework))
     return max(found, key=lambda use: use.kind)
+
+
+def judged_use(facts: Facts, group: Group, call: CallSite | None) -> Use:
+    """What becomes of the value; of an index, by what it indexes."""
+    return _judged(facts, group, call, _use(facts, group, call))
 
 
 def _judged(facts: Facts, group: Group, call: CallSite | None, use: Use) -> Use:

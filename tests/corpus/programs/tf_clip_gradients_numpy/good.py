@@ -1,0 +1,15 @@
+"""Gradients clipped by NumPy before they are applied."""
+
+import numpy as np
+import tensorflow as tf
+
+tf.keras.utils.set_random_seed(23)
+kernel = tf.Variable(tf.random.normal([10, 10]))
+x = tf.random.normal([32, 10])
+for _ in range(10):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(tf.matmul(x, kernel) - x))
+    gradient = tape.gradient(loss, kernel)
+    clipped = tf.clip_by_value(gradient, -0.01, 0.01)
+    kernel.assign_sub(clipped)
+print(f"{float(loss):.4f}")
