@@ -76,9 +76,20 @@ def origin_of_array(site: CallSite) -> Origin:
             literal = isinstance(node.args[0], ast.List | ast.Tuple)
             return made if literal else _UNKNOWN
         return _origin(file, node.args[0], 0)
-    found = [_origin(file, operand, 0) for operand in _operands(node)]
+    found = [_origin(file, o, 0) for o in _operands(node) if not _is_tensor(file, o)]
     made_here = [origin for origin in found if origin.made is Made.FACTORY]
     return replace(made_here[0], exact=False) if len(made_here) == 1 else _UNKNOWN
+
+
+def _is_tensor(file: ParsedFile, node: ast.expr) -> bool:
+    """Whether a name holds what another line has made a tensor of, and so uploaded already."""
+    if not isinstance(node, ast.Name):
+        return False
+    names = file.occurrences(file.scope(node), node.id)
+    before = [n for n in names if isinstance(n.ctx, ast.Store) and file.order(n) < file.order(node)]
+    holder = file.parents[before[-1]] if before else None
+    value = holder.value if isinstance(holder, ast.Assign) else None
+    return isinstance(value, ast.Call) and file.dotted(value.func) in CONVERSIONS
 
 
 def _operands(node: ast.AST) -> Iterator[ast.expr]:
