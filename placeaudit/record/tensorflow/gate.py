@@ -38,6 +38,7 @@ from placeaudit.record.tensorflow.operations import (
 )
 from placeaudit.record.tensorflow.patches import PatchSet
 from placeaudit.record.tensorflow.reads import KEPT, hook_buffer_with
+from placeaudit.record.tensorflow.sessions import SessionRecorder
 from placeaudit.simulate.tensorflow_gpu import active
 from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 from placeaudit.simulate.tensorflow_gpu.names import Names
@@ -122,6 +123,24 @@ class _Functions(FunctionRecorder):
             return result
         self._ask(name, edges, inputs, frame, _FIRST_CALL.replace("{name}", _short(name)))
         return result
+
+    def ask(self, edges: tuple[Edge, ...], inputs: list[Any], frame: FrameType | None) -> None:
+        """A session is about to run."""
+        self._ask("__inference_Session.run_0", edges, inputs, frame, "")
+
+    def ran(
+        self,
+        edges: tuple[Edge, ...] | None,
+        inputs: list[Any],
+        start_ns: int,  # noqa: ARG002
+        frame: FrameType | None,
+        *,
+        late: bool,
+    ) -> None:
+        """It has: the first run of a set of fetches is asked about only now."""
+        if late and edges:
+            where = _FIRST_CALL.replace("{name}", "Session.run")
+            self._ask("__inference_Session.run_0", edges, inputs, frame, where)
 
     @staticmethod
     def _ask(
@@ -284,7 +303,7 @@ def first_gpu() -> str:
         return str(gpus[0].name) if gpus else ""
     names = installation.names
     eager_context.context().ensure_initialized()
-    return f"/job:localhost/replica:0/task:0/device:CPU:{names.first}" if names.gpus else ""
+    return f"/device:CPU:{names.first}" if names.gpus else ""
 
 
 class Gate:
@@ -311,6 +330,7 @@ class Gate:
         patches = self._patches = PatchSet()
         functions = _Functions(context)
         functions.arm(patches)
+        SessionRecorder(functions).arm(patches)
         operations = _Operations(context, kernels, functions)
         native: Any = ops.pywrap_tfe
         patches.wrap(native, "TFE_Py_FastPathExecute", operations.wrap_fast)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from tensorflow.python.eager import context as eager_context
 from tensorflow.python.eager.polymorphic_function import atomic_function
 from tensorflow.python.framework import dtypes, ops
@@ -59,6 +60,8 @@ class Edge:
     stack: int
     phase: int
     module: int
+    #: The host waits for it: the caller asked for its value.
+    waits: bool = False
 
     def sizes(self, batch: int | None) -> tuple[int, ...] | None:
         """The shape of a call whose input holds ``batch`` examples; None if it stays unknown."""
@@ -149,14 +152,18 @@ class FunctionRecorder:
     def _read(self, name: str, frame: FrameType | None) -> Iterator[Edge]:
         metadata = eager_context.context().export_run_metadata()
         graph = self._graphs.get(name)
-        for function in metadata.function_graphs:
-            for part in function.partition_graphs:
-                nodes = {node.name: node for node in part.node}
-                for node in part.node:
-                    if node.op in {"XlaLaunch", "_XlaRun"}:
-                        self._note("a part compiled by XLA ran: what it copies is not seen", frame)
-                    if node.op == "_Send" and self._is_data(node):
-                        yield self._edge(node, nodes, graph, frame)
+        parts = [part for found in metadata.function_graphs for part in found.partition_graphs]
+        yield from self.edges_in(parts, graph, frame)
+
+    def edges_in(self, parts: Iterable[Any], graph: Any, frame: FrameType | None) -> Iterator[Edge]:
+        """The edges that cross between the parts of a graph; ``graph`` is the whole one."""
+        for part in parts:
+            nodes = {node.name: node for node in part.node}
+            for node in part.node:
+                if node.op in {"XlaLaunch", "_XlaRun"}:
+                    self._note("a part compiled by XLA ran: what it copies is not seen", frame)
+                if node.op == "_Send" and self._is_data(node):
+                    yield self._edge(node, nodes, graph, frame)
 
     def _is_data(self, node: Any) -> bool:
         source = node.input[0] if node.input else "^"
@@ -214,6 +221,29 @@ class FunctionRecorder:
                 continue
         return None
 
+    # --- sessions ---------------------------------------------------------------------------------
+
+    def ask(self, edges: tuple[Edge, ...], inputs: list[Any], frame: FrameType | None) -> None:
+        """A session is about to run: recording has no objection."""
+
+    def ran(
+        self,
+        edges: tuple[Edge, ...] | None,
+        inputs: list[Any],
+        start_ns: int,
+        frame: FrameType | None,
+        *,
+        late: bool,  # noqa: ARG002  (guards)
+    ) -> None:
+        """A session has run; None for edges that could not be read."""
+        if edges is None:
+            self._note("a session ran with options of its own: what it copies is not seen", frame)
+            return
+        try:
+            self._rows(edges, inputs, start_ns, self.context.state())
+        except Exception as error:  # noqa: BLE001
+            self.context.failed(error)
+
     # --- rows -------------------------------------------------------------------------------------
 
     def _rows(
@@ -235,12 +265,13 @@ class FunctionRecorder:
             if not size:
                 continue
             kind = context.string(edge.dtype)
-            waits = False  # the executor's threads wait, the program's goes on to the result
+            context.excuse(start_ns + number, state)
+            # The executor's threads wait; the program's goes on to the result.
             context.add_copy(
                 (
                     start_ns + number, end - start_ns, edge.source.number, edge.target.number,
-                    size, kind, kind, context.shape(sizes), False, True, waits, -1, -1, 0, 0, 0,
-                    int(HashKind.NONE), context.string("_Send"), -1,
+                    size, kind, kind, context.shape(sizes), False, True, edge.waits,
+                    -1, -1, 0, 0, 0, int(HashKind.NONE), context.string("_Send"), -1,
                     edge.stack, state.thread, edge.phase or state.phase, edge.module, 0,
                 )
             )  # fmt: skip
@@ -255,7 +286,10 @@ class FunctionRecorder:
 def batch_of(inputs: list[Any]) -> int | None:
     """The first dimension of the first input that has one and is no variable."""
     for value in inputs:
-        if isinstance(value, ops.EagerTensor) and value.dtype != dtypes.resource:
+        if isinstance(value, np.ndarray):
+            if value.ndim:
+                return int(value.shape[0])
+        elif isinstance(value, ops.EagerTensor) and value.dtype != dtypes.resource:
             shape = value.shape
             if shape.rank:
                 return int(shape[0])

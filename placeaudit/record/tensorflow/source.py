@@ -17,6 +17,7 @@ from placeaudit.record.tensorflow.operations import OperationRecorder
 from placeaudit.record.tensorflow.patches import PatchSet
 from placeaudit.record.tensorflow.phases import PhaseSource
 from placeaudit.record.tensorflow.reads import add_reads
+from placeaudit.record.tensorflow.sessions import SessionRecorder
 from placeaudit.simulate.tensorflow_gpu import active
 from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 from placeaudit.simulate.tensorflow_gpu.names import Names
@@ -50,6 +51,7 @@ class TensorflowSource:
         patches = self._patches = PatchSet()
         functions = FunctionRecorder(self._context)
         functions.arm(patches)
+        SessionRecorder(functions).arm(patches)
         recorder = OperationRecorder(self._context, _kernels(), functions=functions)
         native: Any = ops.pywrap_tfe
         patches.wrap(native, "TFE_Py_FastPathExecute", recorder.wrap_fast)

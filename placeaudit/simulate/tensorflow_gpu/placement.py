@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Placement", "add_placement"]
 
-_PREFIX: Final = "/job:localhost/replica:0/task:0/device:CPU:"
+#: Of this process, whatever its job is called: a parameter server's coordinator renames it.
+_PREFIX: Final = "/device:CPU:"
 _HOST: Final = _PREFIX + "0"
 _RESOURCE: Final = dtypes.resource.as_datatype_enum
 #: Types that TensorFlow keeps on the host when a constant is made of them.
@@ -69,7 +70,7 @@ class Placement:
 
     @property
     def first_gpu(self) -> str:
-        """Full name of the logical device that stands for ``GPU:0``."""
+        """Name of the logical device that stands for ``GPU:0``."""
         return _PREFIX + str(self._names.first)
 
     def device_of(self, asked: str | None) -> int:
