@@ -55,6 +55,8 @@ _METHODS: Final = frozenset(
 _DRAWS: Final = frozenset(
     name.rpartition(".")[2] for name in EQUIVALENTS if name.startswith("numpy.random.")
 )
+#: Arithmetic in which the other operand is more often a number than an array.
+_SCALING: Final = (ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
 _DEEPEST: Final = 12
 _UNKNOWN: Final = Origin(Made.UNKNOWN)
 
@@ -140,8 +142,8 @@ def _origin(file: ParsedFile, node: ast.expr, depth: int) -> Origin:  # noqa: PL
             return _of_name(file, node, depth)
         case ast.Call():
             return _of_call(file, node, depth)
-        case ast.BinOp(left=left, right=right):
-            return _mix(file, [left, right], depth)
+        case ast.BinOp(left=left, op=op, right=right):
+            return _mix(file, [left, right], depth, scaling=isinstance(op, _SCALING))
         case ast.UnaryOp(operand=operand) | ast.Attribute(value=operand, attr="T"):
             return _origin(file, operand, depth + 1)
         case ast.Subscript(value=value, slice=ast.Slice() | ast.Constant() | ast.Tuple()):
@@ -149,14 +151,14 @@ def _origin(file: ParsedFile, node: ast.expr, depth: int) -> Origin:  # noqa: PL
     return _UNKNOWN
 
 
-def _mix(file: ParsedFile, operands: list[ast.expr], depth: int) -> Origin:
+def _mix(file: ParsedFile, operands: list[ast.expr], depth: int, *, scaling: bool = True) -> Origin:
     """Arithmetic of arrays the host made with numbers; with anything else it is data."""
     made = [(o, _origin(file, o, depth + 1)) for o in operands if not is_literal(o)]
     here = [origin for _, origin in made if origin.made is Made.FACTORY]
     others = [o for o, origin in made if origin.made is not Made.FACTORY]
     if not here:
         return _UNKNOWN
-    if not all(may_be_number(file, o, scaling=True) for o in others):
+    if not all(may_be_number(file, o, scaling=scaling) for o in others):
         return _data("mixed with what may be data")
     found = next((o for o in here if "random" in o.factory), here[0])
     return replace(found, exact=all(is_number(file, o) for o in others))

@@ -29,3 +29,9 @@ def test_an_unknown_rule_names_the_nearest(placeaudit: Call) -> None:
     done = placeaudit("explain", "host-crated")
     assert done.code == 2
     assert "did you mean PA103 (host-created)?" in done.err
+
+
+def test_what_a_rule_looks_like_in_tensorflow(placeaudit: Call) -> None:
+    out = placeaudit("explain", "PA204").out
+    assert "\nIn TensorFlow\n    ``tf.boolean_mask``" in out
+    assert "In TensorFlow" not in placeaudit("explain", "PA207").out

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from types import ModuleType
 
 import pytest
 
 from placeaudit.errors import SimulationError
-from placeaudit.import_hook import ImportHook
+from placeaudit.import_hook import ImportHook, is_imported
 from placeaudit.simulate import frameworks
 from placeaudit.simulate.spec import SimulationSpec
 
@@ -98,3 +99,16 @@ def test_where_nothing_can_it_is_an_error(stage: Stage) -> None:
     stage.imported, stage.refuse = {"torch"}, {"torch"}
     with pytest.raises(SimulationError, match="torch cannot"):
         frameworks.begin(SPEC)
+
+
+@pytest.mark.parametrize(
+    ("framework", "late"), [("torch", "library"), ("tensorflow", "zeros_like")]
+)
+def test_a_framework_is_imported_once_the_end_of_its_import_is_reached(
+    framework: str, late: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType(framework)
+    monkeypatch.setitem(sys.modules, framework, module)
+    assert not is_imported(framework)  # half of it, or a namesake
+    setattr(module, late, None)
+    assert is_imported(framework)

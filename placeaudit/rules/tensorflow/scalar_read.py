@@ -18,7 +18,7 @@ from placeaudit.rules.tensorflow.host_detour import detour_downloads
 from placeaudit.rules.transfers import host_bounce, small_copies
 from placeaudit.rules.transfers.duplicate_download import duplicate_downloads
 from placeaudit.rules.transfers.round_trip import round_trips
-from placeaudit.rules.waits.scalar_read import ScalarRead, judged_use
+from placeaudit.rules.waits.scalar_read import ScalarRead, judged_use, values_read
 
 __all__ = ["TensorflowScalarRead"]
 
@@ -58,10 +58,12 @@ class TensorflowScalarRead(ScalarRead):
         rows &= ~facts.once(host_bounce.downloads) & ~facts.once(small_copies.explained)
         rows &= ~facts.once(detour_downloads)
         for group in facts.groups(copies, np.flatnonzero(rows)):
-            if recurs(facts, copies, group.rows):
-                call = facts.call(group.index)
-                use = judged_use(facts, group, call)
-                yield self._in_words(facts, group, call, use)
+            call = facts.call(group.index)
+            use = judged_use(facts, group, call)
+            mine = values_read(facts, group, call, use)
+            if len(mine) and recurs(facts, copies, mine):
+                found = Group(group.index, group.site, mine)
+                yield self._in_words(facts, found, call, use)
 
     def _in_words(self, facts: Facts, group: Group, call: CallSite | None, use: Use) -> Finding:
         found = self._finding(facts, group, call, use)

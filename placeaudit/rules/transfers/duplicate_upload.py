@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from placeaudit.analyze.audit import Ints
+from placeaudit.analyze.audit import Ints, SmallInts
 from placeaudit.analyze.callsite import upload_at
 from placeaudit.model import Certainty, Evidence, Finding, HashKind, Severity
 from placeaudit.rules.base import by_library, finding, library_name, plural
@@ -63,17 +63,21 @@ def duplicate_uploads(facts: Facts) -> Duplicates:
     adjacent = previous_same(stream)[again] == prior
     if len(facts.audit.steps) > 1:
         adjacent |= copies.step[up] - copies.step[first] <= 1
-    keep = proof & adjacent & ~_drawn(stream, again, proof & adjacent)
+    keep = proof & adjacent & ~_drawn(stream, copies.step[rows], again, proof & adjacent)
     repeats[up[keep]] = True
     same_storage[up[keep]] = same[keep]
     return Duplicates(repeats, same_storage)
 
 
-def _drawn(stream: Ints, again: Rows, found: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Which repeats are few among a line's uploads of many contents: samples drawn twice."""
+def _drawn(
+    stream: Ints, step: SmallInts, again: Rows, found: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Which repeats are few among several uploads a step: samples that were drawn twice."""
     known, code, count = np.unique(stream, return_inverse=True, return_counts=True)
+    _, first = np.unique(codes(stream, step), return_index=True)
+    steps = np.bincount(code[first], minlength=len(known))
     repeated = np.bincount(code[again[found]], minlength=len(known))
-    few = repeated < _LEAST_SHARE * count
+    few = (repeated < _LEAST_SHARE * count) & (count >= 2 * steps)
     return np.asarray(few[code[again]])
 
 

@@ -23,7 +23,7 @@ from placeaudit.rules.transfers.round_trip import round_trips
 from placeaudit.rules.waits.device_index import indexes_device
 from placeaudit.rules.waits.dynamic_shape import class_counts
 
-__all__ = ["ScalarRead", "judged_use"]
+__all__ = ["ScalarRead", "judged_use", "values_read"]
 
 #: Options of a package that avoid its own reads, by where the reading frame lies.
 _OPTIONS: Final = (
@@ -102,10 +102,7 @@ class ScalarRead:
         for group in facts.groups(copies, np.flatnonzero(reads)):
             call = facts.call(group.index)
             use = judged_use(facts, group, call)
-            rows = group.rows
-            if call is not None and _moves(call) and use.kind not in _SHOWS:
-                # `.cpu()` of several values moves a tensor; nobody is seen to look at a value.
-                rows = rows[_single(facts, rows)]
+            rows = values_read(facts, group, call, use)
             if not (call is not None and _formats(call, use)):
                 # A line that mostly brings whole tensors down reads no value, be one of them tiny.
                 mostly = 2 * int(small[rows].sum()) > len(rows)
@@ -176,6 +173,17 @@ class ScalarRead:
                 *([Evidence("use", f"{_USES[use.kind]}: `{use.by}`")] if use.by else []),
             ],
         )
+
+
+def values_read(facts: Facts, group: Group, call: CallSite | None, use: Use) -> Rows:
+    """Downloads of the group at which somebody may look at a value.
+
+    ``.cpu()`` or ``.numpy()`` of several values moves a tensor; nobody is seen to look at one.
+    """
+    rows = group.rows
+    if call is not None and _moves(call) and use.kind not in _SHOWS:
+        return rows[_single(facts, rows)]
+    return rows
 
 
 def _use(facts: Facts, group: Group, call: CallSite | None) -> Use:
