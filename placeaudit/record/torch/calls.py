@@ -183,7 +183,8 @@ class CallPatches(PatchSet):
                     return original(*args, **kwargs)
                 finally:
                     if context is not None and state is not None:
-                        context.add_span("backward", "backward", -1, start)
+                        if outer is None:  # else a part of that pass, on a thread of the engine
+                            context.add_span("backward", "backward", -1, start)
                         state.phase = phase
                     leave_pass(outer)
 

@@ -24,12 +24,17 @@ from placeaudit.simulate.torch_cuda.dispatch import Kernels
 from placeaudit.simulate.torch_cuda.ledger import Ledger
 from placeaudit.simulate.torch_cuda.native import (
     NativeDevice,
+    ask_initialization,
     follow_forks,
     keep_freed_memory,
     settle_before_exit,
 )
 from placeaudit.simulate.torch_cuda.nccl import add_nccl
-from placeaudit.simulate.torch_cuda.patches import Patches, forget_initialization
+from placeaudit.simulate.torch_cuda.patches import (
+    Patches,
+    forget_initialization,
+    leave_initialization,
+)
 from placeaudit.simulate.torch_cuda.profiling import add_profiling
 from placeaudit.simulate.torch_cuda.runtime import add_runtime
 from placeaudit.simulate.torch_cuda.selftest import run_selftest
@@ -106,6 +111,8 @@ class Installation:
         try:
             self._install()
             run_selftest(self.spec.count)
+            leave_initialization(self._patches)
+            ask_initialization()
         except BaseException as error:
             self._patches.undo()
             if is_first:
@@ -113,8 +120,14 @@ class Installation:
             if isinstance(error, (SimulationError, KeyboardInterrupt)):
                 raise
             raise SimulationError(f"simulated CUDA does not work here: {error}") from error
-        self._ledger.reset_peak(self.spec.count - 1)
+        self._forget_selftest()
         _process.installation = self
+
+    def _forget_selftest(self) -> None:
+        self._ledger.release_unused()
+        for index in range(self.spec.count):
+            self._ledger.reset_peak(index)
+            self._ledger.reset_accumulated(index)
 
     @staticmethod
     def _remove_kernels() -> None:

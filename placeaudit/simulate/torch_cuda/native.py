@@ -18,7 +18,7 @@ import platform
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import torch
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NativeDevice",
+    "ask_initialization",
     "follow_forks",
     "keep_freed_memory",
     "memory",
@@ -219,14 +220,24 @@ def settle_before_exit() -> None:
     atexit.register(_yield_lock)
 
 
+def _asking() -> Callable[[int, bool], None]:
+    ask: Any = find_function(open_library("libtorch_python.so"), _REQUIRE_INIT)
+    ask.argtypes = [ctypes.c_int8, ctypes.c_bool]
+    return cast("Callable[[int, bool], None]", ask)
+
+
+def ask_initialization() -> None:
+    """Let C++ call ``torch.cuda._lazy_init`` again before the next use of a device."""
+    _asking()(_CUDA_TYPE, True)
+
+
 def follow_forks() -> None:
     """Let a forked child end at once, and be refused the devices as CUDA refuses them.
 
     At exit the engine waits up to ten seconds for its device threads, which only the parent has.
     A CUDA build asks ``torch.cuda`` again in a child, whose ``_lazy_init`` raises the known error.
     """
-    ask_again = find_function(open_library("libtorch_python.so"), _REQUIRE_INIT)
-    ask_again.argtypes = [ctypes.c_int8, ctypes.c_bool]
+    ask_again = _asking()
 
     def in_child() -> None:
         os.environ.setdefault("TORCH_AUTOGRAD_SHUTDOWN_WAIT_LIMIT", "0")

@@ -49,6 +49,7 @@ class _Runtime:
         """Make a device current in this thread."""
         check_index(index)
         if index >= 0:
+            torch.cuda._lazy_init()
             _set_index(index)
 
     def exchange(self, index: int) -> int:

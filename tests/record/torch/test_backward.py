@@ -170,6 +170,20 @@ def test_a_backward_inside_backward_keeps_both_calls(record: Any) -> None:
     assert current_pass() is None
 
 
+def test_a_backward_inside_backward_is_no_pass_of_its_own(record: Any) -> None:
+    from torch.utils.checkpoint import checkpoint
+
+    layer = torch.nn.LSTM(3, 2).cuda()
+    x = torch.ones(4, 1, 3, device="cuda", requires_grad=True)
+
+    def program() -> None:
+        layer(x)[0].sum().backward()
+        checkpoint(torch.sin, x, use_reentrant=True).sum().backward()
+
+    spans = record(program).spans
+    assert [s["kind"] for s in spans if s["kind"] != "module"] == ["backward", "backward"]
+
+
 def test_an_error_in_backward_passes_and_the_phase_is_restored(record: Any) -> None:
     class Broken(Function):
         @staticmethod

@@ -6,6 +6,7 @@ Arguments: an empty folder.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from typing import Any
@@ -55,8 +56,10 @@ def product() -> Any:
 
 def work(rank: int, folder: str) -> None:
     warnings.simplefilter("ignore")
-    torch.cuda.set_device(rank)
+    os.environ["LOCAL_RANK"] = str(rank)
     dist.init_process_group("nccl", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    init_device_mesh("cuda", (2,))  # takes the device of LOCAL_RANK where nothing has used one
+    assert torch.cuda.current_device() == rank
     found = {
         "plain": train(make(), "cpu"),
         "fully_shard": train(sharded_in_place(), "cuda"),

@@ -368,7 +368,7 @@ CASES: dict[str, Case] = {
         "torch/cuda/__init__.py",
     ),
     "statistics-out-of-range": Case(
-        lambda: torch.cuda.memory_allocated(4),
+        lambda: (torch.cuda.init(), torch.cuda.memory_allocated(4)),
         RuntimeError,
         "Invalid device argument \x04: did you call init?",
         "CUDA build: CUDACachingAllocator.cpp, assertValidDevice",

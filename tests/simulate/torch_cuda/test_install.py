@@ -152,6 +152,49 @@ def test_the_random_stream_is_not_touched() -> None:
     assert torch.equal(found, expected)
 
 
+def test_seeds_of_before_do_not_rewind_the_random_stream() -> None:
+    torch.manual_seed(1)
+    torch.rand(2)
+    expected = torch.rand(2)
+    torch.manual_seed(1)
+    torch.rand(2)
+    with simulate("cuda"):
+        torch.ones(1, device="cuda")
+        found = torch.rand(2)
+    assert torch.equal(found, expected)
+
+
+def test_a_device_is_initialised_at_its_first_use() -> None:
+    done = _run(
+        "import torch\n"
+        "from placeaudit.simulate import simulate\n"
+        "from placeaudit.simulate.torch_cuda.native import ask_initialization\n"
+        "def first(use):\n"
+        "    torch.cuda._initialized = False\n"
+        "    ask_initialization()\n"
+        "    use()\n"
+        "    return torch.cuda.is_initialized()\n"
+        "with simulate('cuda:2'):\n"
+        "    print(torch.cuda.is_initialized(), torch.accelerator.current_accelerator())\n"
+        "    torch.manual_seed(3)\n"
+        "    print(torch.cuda.is_initialized(), torch.cuda.device_count())\n"
+        "    before = torch.rand(2)\n"
+        "    x = torch.ones(3, device='cuda')\n"
+        "    print(torch.cuda.is_initialized(), torch.equal(torch.rand(2), before))\n"
+        "    print(first(lambda: torch.ones(1).cuda()), first(lambda: torch.cuda.set_device(1)))\n"
+        "    print(first(lambda: torch.accelerator.set_device_index(0)))\n"
+        "    print(first(torch.cuda.empty_cache), first(torch.cuda.synchronize))\n"
+    )
+    assert done.stdout.splitlines() == [
+        "False cuda",
+        "False 2",
+        "True False",
+        "True True",
+        "True",
+        "False True",
+    ], done.stderr
+
+
 def test_install_survives_inference_mode() -> None:
     with torch.inference_mode(), simulate("cuda"):
         assert torch.ones(2, device="cuda").sum().item() == 2

@@ -172,9 +172,9 @@ CUDA: Rows = {
     "graph_pool_handle": (lambda: cuda.graph_pool_handle(), (0, 1)),
     "has_half": (lambda: cuda.has_half, True),
     "has_magma": (lambda: cuda.has_magma, True),
-    "host_memory_stats": (lambda: cuda.host_memory_stats(), refused("page-locked")),
+    "host_memory_stats": (lambda: (one(), cuda.host_memory_stats()), refused("page-locked")),
     "host_memory_stats_as_nested_dict": (
-        lambda: cuda.host_memory_stats_as_nested_dict(),
+        lambda: (one(), cuda.host_memory_stats_as_nested_dict()),
         refused("page-locked"),
     ),
     "init": (lambda: cuda.init(), nothing),
@@ -183,7 +183,7 @@ CUDA: Rows = {
     "is_available": (lambda: cuda.is_available(), True),
     "is_bf16_supported": (lambda: cuda.is_bf16_supported(), True),
     "is_current_stream_capturing": (lambda: cuda.is_current_stream_capturing(), False),
-    "is_initialized": (lambda: cuda.is_initialized(), True),
+    "is_initialized": (lambda: (one(), cuda.is_initialized())[1], True),
     "is_tf32_supported": (lambda: cuda.is_tf32_supported(), True),
     "jiterator": (
         lambda: cuda.jiterator._create_jit_fn("template <typename T> T f(T x) { return x; }")(
@@ -195,7 +195,7 @@ CUDA: Rows = {
     "make_graphed_callables": (graphed, refused("CUDA graph")),
     "manual_seed": (lambda: cuda.manual_seed(3), nothing),
     "manual_seed_all": (lambda: (cuda.manual_seed_all(5), cuda.initial_seed())[1], 5),
-    "max_memory_allocated": (lambda: cuda.max_memory_allocated() >= one().nbytes, True),
+    "max_memory_allocated": (lambda: one().nbytes <= cuda.max_memory_allocated(), True),
     "max_memory_cached": (lambda: cuda.max_memory_cached() % (2 << 20), 0),
     "max_memory_reserved": (lambda: cuda.max_memory_reserved() % (2 << 20), 0),
     "mem_get_info": (lambda: cuda.mem_get_info()[1], TOTAL),
@@ -203,9 +203,9 @@ CUDA: Rows = {
     "memory_cached": (lambda: cuda.memory_cached() == cuda.memory_reserved(), True),
     "memory_reserved": (lambda: cuda.memory_reserved(), is_count),
     "memory_snapshot": (lambda: type(cuda.memory_snapshot()), list),
-    "memory_stats": (lambda: cuda.memory_stats()["num_ooms"], is_count),
+    "memory_stats": (lambda: (one(), cuda.memory_stats()["num_ooms"])[1], is_count),
     "memory_stats_as_nested_dict": (
-        lambda: set(cuda.memory_stats_as_nested_dict()["allocated_bytes"]),
+        lambda: (one(), set(cuda.memory_stats_as_nested_dict()["allocated_bytes"]))[1],
         {"all", "small_pool", "large_pool"},
     ),
     "memory_summary": (lambda: "PyTorch CUDA memory summary" in cuda.memory_summary(), True),
