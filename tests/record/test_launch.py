@@ -123,6 +123,7 @@ def test_ctrl_c_is_130_with_the_programs_traceback(tmp_path: Path) -> None:
         tmp_path / "program.py",
         """
         import os, signal
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
         def work():
             os.kill(os.getpid(), signal.SIGINT)
             while True:
