@@ -1,7 +1,7 @@
 """Rules on TensorFlow's copies and waits.
 
-Most rules' evidence is the same in both frameworks; what is here words their advice in TensorFlow's
-terms, and looks at arrays where PyTorch's rules look at tensors.  Of the catalogue these say nothing
+Most rules' evidence is the same in both frameworks; what is here words their advice for TensorFlow
+and looks at arrays where PyTorch's rules look at tensors.  Of the catalogue these say nothing
 of TensorFlow:
 
 * PA104, PA107: they need every operation's tensors, which are recorded in PyTorch only.
