@@ -51,7 +51,8 @@ class PageableUpload:
         Not ``x.pin_memory().to(device)`` on the main thread: pinning copies too, and waits longer.
 
     When it is fine
-        In setup, or where the host has nothing else to do meanwhile.
+        In setup, or where the host has nothing else to do meanwhile.  TensorFlow decides itself
+        which host memory is page-locked: of its uploads nothing is said.
     """
 
     code = "PA202"
