@@ -155,11 +155,11 @@ class OperationRecorder:
         def execute(handle: Any, device: Any, operation: Any, inputs: Any, *rest: Any) -> Any:
             if is_function(operation) and not context.state().busy:
                 name = operation.decode() if isinstance(operation, bytes) else operation
+                frame = sys._getframe(1)
+                if device and "/job:" in device:
+                    self._functions.elsewhere(device, frame)
                 return self._functions.call(
-                    name,
-                    inputs,
-                    lambda: original(handle, device, operation, inputs, *rest),
-                    sys._getframe(1),
+                    name, inputs, lambda: original(handle, device, operation, inputs, *rest), frame
                 )
             start = now_ns()
             result = original(handle, device, operation, inputs, *rest)
