@@ -16,7 +16,7 @@ BIN := .venv/bin
 PURELIB := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-torch test-libraries test-gpu lint format bench bench-analysis bench-page bench-memory sweep clean FORCE
+.PHONY: demo test test-torch test-libraries test-gpu lint format bench bench-tensorflow bench-analysis bench-page bench-memory sweep clean FORCE
 .DELETE_ON_ERROR:
 
 demo: .venv/.test
@@ -63,6 +63,10 @@ format: .venv/.lint
 
 bench: .venv/.test
 	$(BIN)/python tests/benchmarks/run.py
+
+# What recording costs in TensorFlow, written to reports/tensorflow_costs.md.
+bench-tensorflow: .venv/.test
+	$(BIN)/python tests/benchmarks/tensorflow_costs.py
 
 bench-analysis: .venv/.test
 	$(BIN)/python tests/benchmarks/analysis.py

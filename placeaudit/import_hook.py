@@ -45,7 +45,7 @@ class ImportHook:
 
     def remove(self) -> None:
         """Go away; harmless if gone."""
-        if self in sys.meta_path:
+        if self in (sys.meta_path or ()):  # None while Python ends
             sys.meta_path.remove(self)
 
     def find_spec(

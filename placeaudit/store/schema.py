@@ -175,7 +175,8 @@ TABLES: Final[dict[str, Table]] = {
                     "int32",
                     "strings",
                     '"optimizer", "backward", "module", "loading", '
-                    '"checkpoint", "step" (a mark: its name says whose), "model-move"',
+                    '"checkpoint", "step" (a mark: its name says whose), "model-move", '
+                    '"collective" (a call in which replicas reduce: no copies)',
                 ),
                 Column("name", "int32", "strings", "optimizer class, root module class, …"),
                 Column("owner", "int64", "", "identity of the optimizer, module or loader"),

@@ -28,6 +28,7 @@ from placeaudit.record.clock import now_ns
 from placeaudit.record.guard import LOCAL, Transfer, is_refusal, judge, place_of
 from placeaudit.record.tensorflow.context import Known, TensorflowContext
 from placeaudit.record.tensorflow.graphs import Edge, FunctionRecorder, batch_of, is_function
+from placeaudit.record.tensorflow.nowhere import NoSites, Nowhere
 from placeaudit.record.tensorflow.operations import (
     HOST_DTYPES,
     Call,
@@ -50,33 +51,6 @@ __tracebackhide__ = is_refusal
 
 _FIRST_CALL: Final = "inside {name}, called at {place} (made already: what a compiled function copies is known once it has run)"  # noqa: E501
 _LATER: Final = "at {place} (made already: where this operation runs could not be foretold)"
-
-
-class _Nowhere:
-    """Stands for a record's writer: interns texts, keeps nothing."""
-
-    def __init__(self) -> None:
-        self._strings: dict[str, int] = {}
-        self.before_flush: list[Callable[[], None]] = []
-
-    def rows(self, _table: str) -> list[Any]:
-        return []
-
-    def string(self, text: str) -> int:
-        return self._strings.setdefault(text, len(self._strings))
-
-    def note(self, *_: object) -> None:
-        """Nobody reads it."""
-
-
-class _NoSites:
-    """Stands for the sites of a record."""
-
-    def capture(self, _frame: object) -> int:
-        return -1
-
-    def known(self, _places: object) -> int:
-        return -1
 
 
 def _ask(
@@ -320,7 +294,7 @@ class Gate:
             return
         installation = self._installation = active()
         names = installation.names if installation is not None else Names.real()
-        writer, sites = cast("Any", _Nowhere()), cast("Any", _NoSites())
+        writer, sites = cast("Any", Nowhere()), cast("Any", NoSites())
         context = self._context = TensorflowContext(writer, sites, names)
         kernels = (
             installation.kernels

@@ -9,6 +9,7 @@ record says so.
 from __future__ import annotations
 
 import math
+import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import numpy as np
 from tensorflow.python.eager import context as eager_context
 from tensorflow.python.eager.polymorphic_function import atomic_function
 from tensorflow.python.framework import dtypes, ops
+from tensorflow.python.ops import summary_ops_v2
 
 from placeaudit.model import HashKind, Phase
 from placeaudit.record.clock import now_ns
@@ -38,6 +40,9 @@ _IN_LOOP: Final = ("while/", "cond/")
 _HOST_TYPES: Final = frozenset(
     t.as_datatype_enum for t in (dtypes.int32, dtypes.string, dtypes.resource, dtypes.variant)
 )
+#: How a session calls the argument that a feed becomes.
+_FED: Final = re.compile(r"_arg_(.+)_\d+_\d+$")
+_REDUCES: Final = ("Collective", "Nccl")
 _GRADIENT: Final = "gradient_tape/"
 #: Function -> its edges, as the first that read them has seen them: TensorFlow hands them out once.
 _READ: Final[dict[str, tuple[Edge, ...]]] = {}
@@ -85,15 +90,57 @@ class FunctionRecorder:
         self._edges: dict[str, tuple[Edge, ...]] = {}
         self._collects = False
         self._noted: set[str] = set()
+        #: Reductions between replicas inside of functions: no copies, they are told apart.
+        self._collectives: dict[str, tuple[str, ...]] = {}
+        #: What was read while the program itself collects graphs (tf.summary.trace_on): its too.
+        self._kept: list[Any] = []
+        self._export: Callable[[Any], Any] = eager_context.Context.export_run_metadata
 
     def arm(self, patches: PatchSet) -> None:
         """Remember the graph of each function that gets traced."""
         patches.wrap(atomic_function, "from_func_graph", self._traced)
+        patches.wrap(eager_context.Context, "export_run_metadata", self._shared)
+        patches.wrap(eager_context.Context, "disable_graph_collection", self._kept_on)
         patches.on_undo(self._stop)
+
+    def _shared(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """The program gets what we took as well."""
+        self._export = original
+
+        def export_run_metadata(running: Any) -> Any:
+            found = original(running)
+            kept = self._kept[:]
+            self._kept.clear()
+            for earlier in reversed(kept):
+                earlier.MergeFrom(found)
+                found = earlier
+            return found
+
+        return export_run_metadata
+
+    def _kept_on(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """The program's trace ends, ours goes on."""
+
+        def disable_graph_collection(running: Any) -> None:
+            original(running)
+            if self._collects:
+                running.enable_graph_collection()
+
+        return disable_graph_collection
+
+    def _taken(self) -> Any:
+        """What TensorFlow has collected since the last time."""
+        found = self._export(eager_context.context())
+        if summary_ops_v2._current_trace_context is not None:
+            self._kept.append(type(found).FromString(found.SerializeToString()))
+        return found
 
     def _stop(self) -> None:
         running: Any = eager_context.context_safe()
-        if self._collects and running is not None and running._context_handle is not None:
+        self._collects, collected = False, self._collects
+        if summary_ops_v2._current_trace_context is not None:
+            return  # the program's own trace goes on
+        if collected and running is not None and running._context_handle is not None:
             running.disable_graph_collection()
 
     def _traced(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -117,6 +164,8 @@ class FunctionRecorder:
             if is_new:
                 self.read(name, frame)
             self._rows(self._edges[name], inputs, start, state)
+            for operation in self._collectives.get(name, ()):
+                self.context.add_span("collective", operation, -1, start)
         except Exception as error:  # noqa: BLE001  (our failure is not the program's)
             self._edges.setdefault(name, ())
             self.context.failed(error)
@@ -145,14 +194,16 @@ class FunctionRecorder:
                 running.enable_graph_collection()
                 running.clear_kernel_cache()
                 self._collects = True
-            running.export_run_metadata()  # what other functions left
+            self._taken()  # what other functions left
         except Exception as error:  # noqa: BLE001
             self.context.failed(error)
 
     def _read(self, name: str, frame: FrameType | None) -> Iterator[Edge]:
-        metadata = eager_context.context().export_run_metadata()
+        metadata = self._taken()
         graph = self._graphs.get(name)
         parts = [part for found in metadata.function_graphs for part in found.partition_graphs]
+        operations = {node.op for part in parts for node in part.node}
+        self._collectives[name] = tuple(sorted(op for op in operations if op.startswith(_REDUCES)))
         yield from self.edges_in(parts, graph, frame)
 
     def edges_in(self, parts: Iterable[Any], graph: Any, frame: FrameType | None) -> Iterator[Edge]:
@@ -214,6 +265,9 @@ class FunctionRecorder:
         if graph is None:
             return None
         originals = made.experimental_debug_info.original_node_names if made is not None else ()
+        fed = _FED.match(name)
+        if fed is not None:
+            originals = (*originals, fed[1])
         for candidate in (*originals, name):
             try:
                 return graph.get_operation_by_name(candidate)
@@ -275,6 +329,15 @@ class FunctionRecorder:
                     edge.stack, state.thread, edge.phase or state.phase, edge.module, 0,
                 )
             )  # fmt: skip
+
+    def elsewhere(self, device: str, frame: FrameType | None) -> None:
+        """A function may have run in another process, which nobody looks at."""
+        job = device.partition("/job:")[2].partition("/")[0]
+        running: Any = eager_context.context()
+        own = running._server_def.job_name if running._server_def is not None else "localhost"
+        if job and job != own:
+            self._note(f"functions ran in another process (job {job}): what they copy there is "
+                       "not seen", frame)  # fmt: skip
 
     def _note(self, text: str, frame: FrameType | None) -> None:
         if text not in self._noted:

@@ -158,12 +158,15 @@ class OperationRecorder:
         def execute(handle: Any, device: Any, operation: Any, inputs: Any, *rest: Any) -> Any:
             if is_function(operation) and not context.state().busy:
                 name = operation.decode() if isinstance(operation, bytes) else operation
-                self.variables.passed(inputs)
+                frame = sys._getframe(1)
+                try:
+                    self.variables.passed(inputs)
+                    if device and "/job:" in device:
+                        self._functions.elsewhere(device, frame)
+                except Exception as error:  # noqa: BLE001
+                    context.failed(error)
                 return self._functions.call(
-                    name,
-                    inputs,
-                    lambda: original(handle, device, operation, inputs, *rest),
-                    sys._getframe(1),
+                    name, inputs, lambda: original(handle, device, operation, inputs, *rest), frame
                 )
             start = now_ns()
             result = original(handle, device, operation, inputs, *rest)

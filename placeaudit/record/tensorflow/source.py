@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -50,14 +51,29 @@ class TensorflowSource:
             self._context = self._new_context()
         patches = self._patches = PatchSet()
         functions = FunctionRecorder(self._context)
-        functions.arm(patches)
-        SessionRecorder(functions).arm(patches)
         recorder = OperationRecorder(self._context, _kernels(), functions=functions)
         native: Any = ops.pywrap_tfe
-        patches.wrap(native, "TFE_Py_FastPathExecute", recorder.wrap_fast)
-        patches.wrap(native, "TFE_Py_Execute", recorder.wrap_slow)
-        patches.wrap(native, "TFE_Py_ExecuteCancelable", recorder.wrap_slow)
-        add_reads(patches, recorder)
+
+        def eager() -> None:
+            patches.wrap(native, "TFE_Py_FastPathExecute", recorder.wrap_fast)
+            patches.wrap(native, "TFE_Py_Execute", recorder.wrap_slow)
+            patches.wrap(native, "TFE_Py_ExecuteCancelable", recorder.wrap_slow)
+
+        parts: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("compiled functions", lambda: functions.arm(patches)),
+            ("sessions", lambda: SessionRecorder(functions).arm(patches)),
+            ("eager operations", eager),
+            ("constants and reads", lambda: add_reads(patches, recorder)),
+        )
+        for what, begin in parts:
+            try:
+                begin()
+            except AttributeError as error:
+                self._writer.note(
+                    "PA903",
+                    f"{what} are not recorded: TensorFlow {tf.__version__} is not as 2.21, which "
+                    f"placeaudit knows ({error})",
+                )
         if self._wants_log:
             self._capture = PlacementCapture(self._writer, recorder, now_ns())
             self._capture.arm(patches)

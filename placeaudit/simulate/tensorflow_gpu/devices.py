@@ -15,6 +15,7 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import device_lib, session
 from tensorflow.python.eager import context as eager_context
 from tensorflow.python.framework import device_spec
+from tensorflow.python.training import server_lib
 
 if TYPE_CHECKING:
     from placeaudit.simulate.hardware import DeviceModel
@@ -120,22 +121,33 @@ def _add_logical(patches: Patches, names: Names) -> None:
 
 
 def _add_sessions(patches: Patches, names: Names) -> None:
-    """A session with a configuration of its own has the devices that the process has."""
+    """Sessions and servers with a configuration of their own have the devices of the process."""
     initialize: Callable[..., None] = session.BaseSession.__init__
+    make: Callable[..., Any] = server_lib._make_server_def
+
+    def with_devices(given: Any) -> Any:
+        eager_context.context().ensure_initialized()  # only now the GPUs are counted
+        config = config_pb2.ConfigProto()
+        if given is not None:
+            config.CopyFrom(given)
+        config.device_count["CPU"] = names.first + names.gpus
+        config.device_count["GPU"] = 0
+        config.ClearField("gpu_options")
+        return config
 
     @functools.wraps(initialize)
     def __init__(self: Any, target: Any = "", graph: Any = None, config: Any = None) -> None:  # noqa: N807
         if isinstance(config, config_pb2.ConfigProto):
-            eager_context.context().ensure_initialized()  # only now the GPUs are counted
-            given = config
-            config = config_pb2.ConfigProto()
-            config.CopyFrom(given)
-            config.device_count["CPU"] = names.first + names.gpus
-            config.device_count["GPU"] = 0
-            config.ClearField("gpu_options")
+            config = with_devices(config)
         initialize(self, target, graph, config)
 
+    def make_server_def(
+        cluster: Any, job_name: Any, task_index: Any, protocol: Any, config: Any
+    ) -> Any:
+        return make(cluster, job_name, task_index, protocol, with_devices(config))
+
     patches.replace(session.BaseSession, "__init__", __init__)
+    patches.replace(server_lib, "_make_server_def", make_server_def)
 
 
 def _add_local(patches: Patches, count: int, model: DeviceModel) -> None:

@@ -1,0 +1,63 @@
+"""Replicas, sessions and threads: what crosses in them, at its line; collectives apart."""
+
+from __future__ import annotations
+
+import collections
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from placeaudit.store.reader import read_run
+from tests.record.tensorflow.conftest import copies_of, run_python, trace
+
+PROGRAM = Path(__file__).parent / "programs" / "strategies.py"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    run = tmp_path_factory.mktemp("strategies") / "run"
+    return trace(PROGRAM, run), run
+
+
+def at(run: Path, comment: str) -> list[tuple[str, str, int]]:
+    """Source, destination and bytes of what stands at the line with this comment."""
+    (number,) = (
+        n for n, line in enumerate(PROGRAM.read_text().splitlines(), 1) if line.endswith(comment)
+    )
+    return [
+        (row["src_device"], row["dst_device"], row["bytes"])
+        for row in copies_of(run)
+        if row["line"] == number and row["operation"] == "_Send"
+    ]
+
+
+def test_output_and_the_programs_own_graph_trace_stay(recorded: tuple[str, Path]) -> None:
+    assert recorded[0] == run_python(PROGRAM)
+    assert recorded[0].startswith("True\n")
+
+
+def test_a_session_copies_feeds_inner_edges_and_fetches(recorded: tuple[str, Path]) -> None:
+    sizes = [rows * 4 * 4 for rows in (2, 3, 5)]  # the last in another thread
+    assert at(recorded[1], "# fed") == [("cpu", "GPU:0", size) for size in sizes]
+    assert at(recorded[1], "# to GPU:1") == [("GPU:0", "GPU:1", size) for size in sizes]
+    assert at(recorded[1], "# fetched") == [("GPU:1", "cpu", size) for size in sizes]
+    waits = {row["operation"]: row["waits"] for row in copies_of(recorded[1]) if row["waits"]}
+    assert "_Send" in waits  # the host waits for what it fetches
+
+
+def test_functions_are_read_on_after_the_programs_trace(recorded: tuple[str, Path]) -> None:
+    assert at(recorded[1], "    y = x * 2.0") == [("cpu", "GPU:0", 64)]
+
+
+def test_replicas_copy_their_input_and_reduce_apart(recorded: tuple[str, Path]) -> None:
+    (process,) = read_run(recorded[1]).processes
+    strings = process.tables["strings"].column("text").to_pylist()
+    spans: Any = process.tables["spans"].to_pylist()
+    kinds = collections.Counter(
+        strings[row["name"]] for row in spans if strings[row["kind"]] == "collective"
+    )
+    assert kinds == {"CollectiveReduceV2": 3}
+    # The gradients, 128 bytes on each device, go by the collective; the input is a copy.
+    sent = at(recorded[1], "step(tf.ones([2, 8]))")
+    assert sent == [("GPU:0", "GPU:1", 64)] * 3
