@@ -16,7 +16,7 @@ BIN := .venv/bin
 PURELIB := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-torch test-libraries test-gpu lint format bench bench-tensorflow bench-analysis bench-page bench-memory sweep clean FORCE
+.PHONY: demo test test-torch test-libraries test-vectors test-gpu lint format bench bench-tensorflow bench-analysis bench-page bench-memory sweep clean FORCE
 .DELETE_ON_ERROR:
 
 demo: .venv/.test
@@ -47,6 +47,10 @@ test-torch:
 # Training by libraries on top of torch: transformers, accelerate, Lightning, skorch.
 test-libraries: .venv/.libraries
 	$(BIN)/python -m pytest tests/integration/test_libraries.py $(PYTEST_ARGS)
+
+# Vectors and optimizer plug-ins of declearn.
+test-vectors: .venv/.vectors
+	$(BIN)/python -m pytest tests/integration/test_vectors.py tests/integration/test_examples.py $(PYTEST_ARGS)
 
 # On a machine with an NVIDIA device: is everything that is assumed of one true of this one?
 test-gpu: .venv/.test
@@ -125,6 +129,10 @@ clean:
 
 .venv/.libraries: .venv/.test
 	@$(INSTALL) --group libraries
+	@touch $@
+
+.venv/.vectors: .venv/.test
+	@$(INSTALL) --group vectors
 	@touch $@
 
 # --ignore-installed: the tools' own commands must be here even where a parent environment has them.

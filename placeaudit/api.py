@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from placeaudit.errors import UsageError
 
@@ -33,7 +33,17 @@ if TYPE_CHECKING:
     from placeaudit.simulate.spec import SimulationSpec
     from placeaudit.testing.assertions import AssertNoStrayCopies
 
-__all__ = ["Run", "allow", "assert_no_stray_copies", "guard", "load", "simulate", "step", "trace"]
+__all__ = [
+    "Run",
+    "allow",
+    "assert_no_stray_copies",
+    "guard",
+    "load",
+    "register_vector",
+    "simulate",
+    "step",
+    "trace",
+]
 
 
 class Run:
@@ -327,6 +337,30 @@ def assert_no_stray_copies(
     from placeaudit.testing.assertions import AssertNoStrayCopies, Limits
 
     return AssertNoStrayCopies(Limits.of(allow, max_copies, max_bytes))
+
+
+def register_vector(
+    cls: type,
+    operations: Sequence[str] | None = None,
+    tensors: Callable[[Any], Iterable[Any]] = lambda vector: vector.coefs.values(),
+) -> None:
+    """Record the arithmetic of a class that holds tensors: which operands lie on which device.
+
+    A mixture that copies is then PA302.  declearn's vectors are known already.  Costs nothing
+    while no trace is running.
+
+    Args:
+        cls: The class; its subclasses count too where they inherit the operations.
+        operations: Names of its methods ``(self, other)``; ``__add__`` and the like where not
+            named, as far as it has them.
+        tensors: The tensors of an instance, in an order that is the same for both operands.
+
+    Raises:
+        UsageError: ``cls`` is no class, or has no such methods.
+    """
+    from placeaudit.record.vectors import register
+
+    register(cls, operations, tensors)
 
 
 def _tell_session(simulated: str) -> None:

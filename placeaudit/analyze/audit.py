@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from placeaudit.analyze.vector_operations import VectorOperations
 from placeaudit.model import Frame, Site
 
 __all__ = [
@@ -272,7 +273,7 @@ class Fallbacks:
 
 
 #: A table of what happened at sites.
-Events = Copies | Waits | Calls | Fallbacks
+Events = Copies | Waits | Calls | Fallbacks | VectorOperations
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +406,7 @@ class Audit:
     births: Births
     calls: Calls
     fallbacks: Fallbacks
+    vectors: VectorOperations
     operations: Operations
     storages: Storages
     windows: Windows

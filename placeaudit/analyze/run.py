@@ -32,6 +32,7 @@ from placeaudit.analyze.columns import Array, Merged, column, look_up, remap
 from placeaudit.analyze.merge import Merge
 from placeaudit.analyze.meta import notes, run_meta, sources
 from placeaudit.analyze.operations import operations_of, storages_of, windows_of
+from placeaudit.analyze.vector_operations import VectorOperations
 from placeaudit.model import Phase, is_host
 from placeaudit.store.reader import RunRecord
 
@@ -54,6 +55,7 @@ def analyze(record: RunRecord, *, own: Sequence[str] = ()) -> Audit:
         births=_births(merge),
         calls=_calls(merge),
         fallbacks=_fallbacks(merge),
+        vectors=_vectors(merge),
         operations=operations_of(record.processes, copies, merge.text, merge.storage),
         storages=storages_of(record.processes, merge.storage),
         windows=windows_of(record.processes, merge.text),
@@ -247,6 +249,23 @@ def _fallbacks(merge: Merge) -> Fallbacks:
     texts = ("operation", "requested", "actual", "reason", "dtypes")
     return Fallbacks(
         time_ns=merged.time,
+        **{name: merged.take(name, np.int32, merge.text) for name in texts},
+        **where,
+    )
+
+
+def _vectors(merge: Merge) -> VectorOperations:
+    """The vector operations of all processes in order of time."""
+    merged = merge.merged("vectors")
+    where = merge.where(merged, "vectors")
+    merge.judge(where, merged.time)
+    texts = ("cls", "operation", "left", "right", "result", "plugin", "left_state", "right_state")
+    return VectorOperations(
+        time_ns=merged.time,
+        host_ns=merged.take("host_ns", np.int64),
+        left_bytes=merged.take("left_bytes", np.int64),
+        right_bytes=merged.take("right_bytes", np.int64),
+        apart=merged.take("apart", np.int32),
         **{name: merged.take(name, np.int32, merge.text) for name in texts},
         **where,
     )

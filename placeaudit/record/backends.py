@@ -14,6 +14,8 @@ from placeaudit.errors import PlaceauditError
 from placeaudit.import_hook import FRAMEWORKS, ImportHook, is_imported
 from placeaudit.inherit import SIMULATE_VARIABLE
 from placeaudit.record.sites import Sites
+from placeaudit.record.vector_library import VectorLibrary
+from placeaudit.record.vectors import VectorSource
 from placeaudit.record.window import DEFAULT, StepWindow
 from placeaudit.simulate.frameworks import install
 from placeaudit.store.writer import RecordWriter
@@ -83,9 +85,13 @@ class Backends:
         self._placement_log = placement_log
         self._sources: list[Source] = []
         self._hooks: list[ImportHook] = []
+        self._vectors = VectorSource(writer, sites)
+        self._vector_library = VectorLibrary(self._vectors, writer, sites)
 
     def arm(self) -> None:
         """Arm what is imported already and wait for the import of what is not."""
+        self._vectors.arm()
+        self._vector_library.arm()
         for framework in FRAMEWORKS:
             if is_imported(framework):
                 self._arm(framework)
@@ -104,6 +110,8 @@ class Backends:
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()
+        self._vector_library.disarm()
+        self._vectors.disarm()
         for source in reversed(self._sources):
             if not self._is_child:
                 source.note_if_unused()
@@ -129,6 +137,7 @@ class Backends:
     def after_fork(self) -> None:
         """In a forked child."""
         self._is_child = True
+        self._vector_library.after_fork()
         for source in self._sources:
             source.after_fork()
 

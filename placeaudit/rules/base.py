@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from placeaudit.analyze.audit import Audit, Calls, Copies, Events, Fallbacks
+from placeaudit.analyze.audit import Audit, Calls, Copies, Events, Waits
 from placeaudit.analyze.columns import distinct
 from placeaudit.analyze.sites import module_path
 from placeaudit.model import Certainty, Direction, Evidence, Finding, Frame, Phase, Severity, Site
@@ -148,7 +148,7 @@ def finding(
     elif isinstance(events, Calls):
         size = int(events.bytes[rows].sum())
     blocked_s, saved = None, None
-    if timed and not isinstance(events, Fallbacks):
+    if timed and isinstance(events, Copies | Waits | Calls):
         blocked_s = float(events.blocked_ns[rows].sum()) / 1e9
         saved = estimate(facts, events, rows, also=also, host_s=host_s)
     if site.via_backward:

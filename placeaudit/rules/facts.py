@@ -28,6 +28,7 @@ from placeaudit.analyze.columns import distinct, parts
 from placeaudit.analyze.lineage import Ending, Fate, Lineage
 from placeaudit.analyze.source import Sources
 from placeaudit.analyze.state import Moves, module_moves, reads_state
+from placeaudit.analyze.vector_operations import operations_of_copies
 from placeaudit.model import HashKind, Phase, Site
 from placeaudit.verdict.suppressions import Suppressions
 
@@ -300,9 +301,12 @@ class Facts:
         """``rows`` by site, in order of time within one; sites without any frame are left out.
 
         So is what ran inside ``placeaudit.allow()``: it is evidence for others, but no finding;
-        and what another framework than the one asked about has done.
+        what another framework than the one asked about has done, and what PA302 speaks of.
         """
         if isinstance(events, Copies | Waits):
+            if "PA302" in self.judged:
+                copy = rows if isinstance(events, Copies) else events.copy[rows]
+                rows = rows[(copy < 0) | (self.mixed[copy] < 0)] if len(self.mixed) else rows
             rows = rows[events.allowed[rows] < 0]
             rows = rows[self._is_tensorflows(events, rows) == (self.framework == "tensorflow")]
         rows = rows.astype(np.int32, copy=False)
@@ -315,6 +319,11 @@ class Facts:
                 found = self.audit.sites[index]
                 if found.frame is not None:
                     yield Group(index, found, part)
+
+    @cached_property
+    def mixed(self) -> npt.NDArray[np.int32]:
+        """By copy: the vector operation on operands of several devices that made it, else -1."""
+        return operations_of_copies(self.audit.vectors, self.audit.copies)
 
     @cached_property
     def _tensorflow_devices(self) -> list[int]:

@@ -14,6 +14,7 @@ from placeaudit.rules.estimate import bound_s
 from placeaudit.rules.facts import Facts
 from placeaudit.rules.pipeline.blocking_checkpoint import BlockingCheckpoint
 from placeaudit.rules.placement.lost_placement import LostPlacement
+from placeaudit.rules.placement.mixed_operands import MixedOperands
 from placeaudit.rules.placement.module_moves import ModuleMoves
 from placeaudit.rules.placement.optimizer_state import OptimizerState
 from placeaudit.rules.placement.redundant_move import RedundantMove
@@ -80,6 +81,7 @@ RULES: Final[tuple[Rule, ...]] = (
     PinInLoop(),
     HostIndex(),
     OptimizerState(),
+    MixedOperands(),
     SplitModule(),
     SilentFallback(),
     ModuleMoves(),

@@ -158,6 +158,26 @@ TABLES: Final[dict[str, Table]] = {
             ),
         ),
         Table(
+            "vectors",
+            "Arithmetic of vector classes (declearn's, registered ones) on two that hold tensors.",
+            (
+                Column("time_ns", "int64", "ns", "perf_counter_ns when it was called"),
+                Column("host_ns", "int64", "ns", "host time until it returned"),
+                Column("cls", "int32", "strings", "class of the left operand"),
+                Column("operation", "int32", "strings", '"add", "iadd", "minimum"'),
+                Column("left", "int32", "strings", 'devices of the left operand: "cpu, cuda:0"'),
+                Column("right", "int32", "strings", "devices of the right operand"),
+                Column("result", "int32", "strings", "devices of the result; empty if it has none"),
+                Column("left_bytes", "int64", "bytes", "of its tensors that meet one elsewhere"),
+                Column("right_bytes", "int64", "bytes", "of those that they meet"),
+                Column("apart", "int32", "", "pairs of tensors on two devices"),
+                Column("plugin", "int32", "strings", "optimizer plug-in it ran in; -1 none"),
+                Column("left_state", "int32", "strings", "state of it on the left; -1 none"),
+                Column("right_state", "int32", "strings", "state of it on the right; -1 none"),
+                *_WHERE,
+            ),
+        ),
+        Table(
             "allowed",
             "Copies and waits made inside placeaudit.allow(reason): findings leave them out.",
             (
@@ -194,8 +214,9 @@ TABLES: Final[dict[str, Table]] = {
                     "kind",
                     "int32",
                     "strings",
-                    '"parameter", "buffer", "input", "output", "gradient", "optimizer-state"; '
-                    '"operation" of a device-placement log: where it ran, no tensor',
+                    '"parameter", "buffer", "input", "output", "gradient", "optimizer-state", '
+                    '"plugin-state" (vectors of an optimizer plug-in); "operation" of a '
+                    "device-placement log: where it ran, no tensor",
                 ),
                 Column(
                     "owner",
@@ -212,7 +233,8 @@ TABLES: Final[dict[str, Table]] = {
                     "expected_device",
                     "int32",
                     "strings",
-                    "its parameter's device (optimizer state, gradient), else -1",
+                    "its parameter's device (optimizer state, gradient), its gradient's (plug-in "
+                    "state), else -1",
                 ),
                 Column("identity", "int64", "", "of the owner, as spans.owner; -1 unknown"),
                 Column("stack", "int32", "stacks", "call whose hook took the census; -1 unknown"),

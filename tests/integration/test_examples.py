@@ -15,13 +15,20 @@ SHORT = {
     "image_classifier": ["--epochs", "1"],
     "char_lm": ["--steps", "20"],
     "gan": ["--epochs", "1"],
+    "declearn_vectors": ["--steps", "20"],
+    "model_parallel": ["--steps", "20"],
 }
+#: One device where not named.
+DEVICES = {"model_parallel": "cuda:2"}
+#: Show one thing each; the others are programs with many strays.
+SMALL = {"declearn_vectors", "model_parallel"}
 
 
 def strays(sandbox: Any, program: Path, run: str) -> tuple[str, set[tuple[int, str]]]:
     """The program's last line, and line and rule of every stray finding in it."""
     args = SHORT[program.parent.name]
-    done = sandbox.placeaudit("trace", "-q", "--simulate", "cuda", "-o", run, program, *args)
+    devices = DEVICES.get(program.parent.name, "cuda")
+    done = sandbox.placeaudit("trace", "-q", "--simulate", devices, "-o", run, program, *args)
     assert done.returncode == 0, done.stderr
     checked = sandbox.placeaudit("check", "--output-format", "json", run)
     findings = [
@@ -46,7 +53,9 @@ def planted(program: Path) -> set[tuple[int, str]]:
 @pytest.mark.parametrize("name", sorted(SHORT))
 def test_planted_lines_are_found_and_the_twin_is_clean(sandbox: Any, name: str) -> None:
     program, twin = EXAMPLES / name / "train.py", EXAMPLES / name / "train_fixed.py"
-    assert len(planted(program)) >= 4
+    if name.startswith("declearn"):
+        pytest.importorskip("declearn", reason="declearn, an optional extra, is not installed")
+    assert len(planted(program)) >= (1 if name in SMALL else 4)
     assert not planted(twin)
     result, found = strays(sandbox, program, "run")
     assert found == planted(program)

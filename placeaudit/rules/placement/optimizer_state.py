@@ -18,6 +18,9 @@ _KERAS: Final = (
     "build the optimizer under the scope of its variables: `with tf.device(variable.device): "
     "optimizer.build(variables)`, or leave that to its first step"
 )
+#: State of a plug-in in a pipeline over vectors, as declearn's; compared with the gradients.
+_PLUGIN: Final = "plugin-state"
+_KINDS: Final = frozenset({"optimizer-state", _PLUGIN})
 
 
 class OptimizerState:
@@ -52,13 +55,13 @@ class OptimizerState:
 
     def check(self, facts: Facts) -> Iterable[Finding]:
         """One finding for each optimizer, call of ``step()`` and pair of devices."""
-        groups: dict[tuple[str, int, str, str], list[Placed]] = defaultdict(list)
+        groups: dict[tuple[str, str, int, str, str], list[Placed]] = defaultdict(list)
         for placed in facts.once(census):
             off = placed.expected and placed.device != placed.expected
-            if placed.kind == "optimizer-state" and off and placed.elements > 1:
-                key = placed.owner, placed.site, placed.device, placed.expected
+            if placed.kind in _KINDS and off and placed.elements > 1:
+                key = placed.kind, placed.owner, placed.site, placed.device, placed.expected
                 groups[key].append(placed)
-        for (owner, _, device, expected), found in groups.items():
+        for (_, owner, _, device, expected), found in groups.items():
             yield self._finding(facts, owner, device, expected, found)
 
     def _finding(
@@ -68,6 +71,7 @@ class OptimizerState:
         which = ", ".join(f"`{name}`" for name in names[:3])
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004
         size = sum(max(0, placed.bytes) for placed in found)
+        whose = "gradients" if found[0].kind == _PLUGIN else "parameters"
         parameters = {placed.name.rpartition(".")[0] for placed in found}
         return placed_finding(
             self,
@@ -76,20 +80,31 @@ class OptimizerState:
             severity=Severity.WARNING,
             message=(
                 f"{owner} keeps {which}{more} of {plural(len(parameters), 'parameter')} "
-                f"({size_words(size)}) on {device} although the parameters are on {expected}"
+                f"({size_words(size)}) on {device} although the {whose} are on {expected}"
             ),
-            fix=_KERAS
-            if device.startswith("GPU:") or expected.startswith("GPU:")
-            else (
-                "create the state like its parameter, `torch.zeros_like(parameter)`, and move the "
-                "model to its device before the optimizer's first step"
-                if is_host(device)
-                else f"move the state to {expected} along with its parameters: load it again with "
-                "`optimizer.load_state_dict(optimizer.state_dict())`"
-            ),
+            fix=_fix(found[0]),
             evidence=[
                 Evidence(
                     "census", f"{plural(len(found), 'state tensor')} off the parameter's device"
                 )
             ],
         )
+
+
+def _fix(placed: Placed) -> str:
+    if placed.kind == _PLUGIN:
+        return (
+            f"move the state to {placed.expected} once, before it is given to the plug-in "
+            "(`set_state`): it is never moved later"
+        )
+    if placed.device.startswith("GPU:") or placed.expected.startswith("GPU:"):
+        return _KERAS
+    if is_host(placed.device):
+        return (
+            "create the state like its parameter, `torch.zeros_like(parameter)`, and move the "
+            "model to its device before the optimizer's first step"
+        )
+    return (
+        f"move the state to {placed.expected} along with its parameters: load it again with "
+        "`optimizer.load_state_dict(optimizer.state_dict())`"
+    )
