@@ -47,7 +47,7 @@ class MixedOperands:
 
     When it is fine
         A single sum, as of a checkpoint with what was trained since, is ``info``.  Host tensors
-        without dimensions are taken by the device as plain numbers and are never reported.
+        without dimensions that the device takes as plain numbers copy nothing and are not reported.
     """
 
     code = "PA302"

@@ -84,9 +84,7 @@ class OptimizerState:
             ),
             fix=_fix(found[0]),
             evidence=[
-                Evidence(
-                    "census", f"{plural(len(found), 'state tensor')} off the parameter's device"
-                )
+                Evidence("census", f"{plural(len(found), 'state tensor')} off the {whose}' device")
             ],
         )
 
