@@ -51,8 +51,8 @@ class Source(Protocol):
     def is_loader_worker(self) -> bool:
         """Whether this process loads data for another."""
 
-    def mark_step(self) -> None:
-        """The program says that a step ends."""
+    def mark_step(self, *, written: bool) -> bool:
+        """The program says that a step ends; whether the record holds it now, and did before."""
 
     def settle(self) -> None:
         """Hand out the rows that are held back."""
@@ -147,8 +147,9 @@ class Backends:
 
     def mark_step(self) -> None:
         """The program says that a step ends."""
+        written = False  # one step, however many frameworks there are
         for source in self._sources:
-            source.mark_step()
+            written = source.mark_step(written=written)
 
     def settle(self) -> None:
         """Hand out the rows that are held back."""

@@ -119,10 +119,13 @@ class TensorflowSource:
         """Whether this process loads data for another: TensorFlow loads in threads."""
         return False
 
-    def mark_step(self) -> None:
-        """Write the mark of ``placeaudit.step()``."""
-        if self._patches is not None:
+    def mark_step(self, *, written: bool) -> bool:
+        """Write the mark of ``placeaudit.step()``, unless another framework's source has."""
+        if self._patches is None:
+            return written
+        if not written:
             self._context.mark_step()
+        return True
 
     def settle(self) -> None:
         """Nothing is held back."""

@@ -205,9 +205,10 @@ class TorchContext:
         """Whether any copy was recorded: its devices were interned."""
         return bool(self._devices)
 
-    def mark_step(self) -> None:
-        """The program says that a step ends here."""
-        self.add_span("step", "step", -1, now_ns())
+    def mark_step(self, *, written: bool) -> None:
+        """The program says that a step ends here; ``written``: the record holds it already."""
+        if not written:
+            self.add_span("step", "step", -1, now_ns())
         if self.window is not None:
             self.window.step_ended("mark")
 

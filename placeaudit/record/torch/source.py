@@ -125,10 +125,12 @@ class TorchSource:
         data = sys.modules.get("torch.utils.data")
         return data is not None and data.get_worker_info() is not None
 
-    def mark_step(self) -> None:
-        """Write the mark of ``placeaudit.step()``."""
-        if self._context is not None:
-            self._context.mark_step()
+    def mark_step(self, *, written: bool) -> bool:
+        """Write the mark of ``placeaudit.step()``, unless another framework's source has."""
+        if self._context is None:
+            return written
+        self._context.mark_step(written=written)
+        return True
 
     def settle(self) -> None:
         """Hand out the downloads that nobody has waited for yet."""
