@@ -36,12 +36,14 @@ print(total)
 """
 
 BOTH = """
+import placeaudit
 import tensorflow as tf
 import torch
 x = torch.ones(8, device="cuda:1")
 with tf.device("/GPU:1"):
     y = tf.ones([8])
 print(float(x.sum()) + float(tf.reduce_sum(y)))
+placeaudit.step()
 """
 
 
@@ -79,3 +81,7 @@ def test_both_in_one_program_are_recorded(tmp_path: Path) -> None:
     printed, ways = traced(tmp_path, BOTH)
     assert printed == "16.0\n"
     assert {("cuda:1", "cpu"), ("GPU:1", "GPU:0")} <= ways
+    (process,) = read_run(tmp_path / "run").processes
+    strings = process.tables["strings"]["text"].to_pylist()
+    kinds = [strings[kind] for kind in process.tables["spans"]["kind"].to_pylist()]
+    assert kinds.count("step") == 1
