@@ -108,6 +108,16 @@ def test_the_trace_command_loads_no_framework_of_its_own() -> None:
     assert not loaded_by(code) & {"torch", "tensorflow", "plotly", "rich", "jinja2"}
 
 
+@pytest.mark.parametrize("module", ["kernels", "names", "derive"])
+def test_names_and_kernel_tables_are_read_without_tensorflow(module: str) -> None:
+    assert "tensorflow" not in loaded_by(f"import placeaudit.simulate.tensorflow_gpu.{module}")
+
+
 def test_a_child_process_begins_with_next_to_nothing() -> None:
     extra = loaded_by("import placeaudit.startup") - loaded_by("pass")
     assert extra <= {"__future__", "placeaudit", "types"}
+
+
+def test_tensorflow_stays_out_of_the_process_that_runs_the_tests() -> None:
+    # Each test that needs it has a process of its own; see tests/installed.py.
+    assert "tensorflow" not in sys.modules

@@ -310,7 +310,7 @@ def device_of(tensor: Any) -> str:
     if not name.startswith("/"):
         return name
     # TensorFlow's name; in simulation it is the logical device that stands for it.
-    module = sys.modules.get("placeaudit.simulate.tensorflow_gpu")
+    module = sys.modules.get("placeaudit.simulate.tensorflow_gpu.installation")
     installed = module.active() if module is not None else None
     if installed is not None:
         return str(installed.names.to_shown(name))

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["active", "begin", "install"]
 
-#: Package that simulates devices in a framework.
+#: Module that simulates devices in a framework.
 _PACKAGES: Final = {
     "torch": "placeaudit.simulate.torch_cuda",
-    "tensorflow": "placeaudit.simulate.tensorflow_gpu",
+    "tensorflow": "placeaudit.simulate.tensorflow_gpu.installation",
 }
 
 

@@ -7,12 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from placeaudit.store.reader import read_run
+from tests.installed import need
 
-pytest.importorskip("torch")
-pytest.importorskip("tensorflow")
+need("torch")
+need("tensorflow")
 
 ENVIRONMENT = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 

@@ -20,6 +20,7 @@ from placeaudit.analyze.run import analyze
 from placeaudit.model import Finding
 from placeaudit.rules.registry import run_rules
 from placeaudit.store.reader import read_run
+from tests.installed import need
 
 HERE = Path(__file__).parent
 PROGRAMS = sorted(HERE.glob("PA*/*.py"))
@@ -56,7 +57,7 @@ def audit(program: Path, run: Path) -> tuple[Finding, ...]:
 def needs(program: Path) -> None:
     """Skip a program whose framework is not installed."""
     if "import tensorflow" in program.read_text():
-        pytest.importorskip("tensorflow")
+        need("tensorflow")
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: f"{p.parent.name}-{p.stem}")

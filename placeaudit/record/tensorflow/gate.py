@@ -40,7 +40,7 @@ from placeaudit.record.tensorflow.operations import (
 from placeaudit.record.tensorflow.patches import PatchSet
 from placeaudit.record.tensorflow.reads import KEPT, hook_buffer_with
 from placeaudit.record.tensorflow.sessions import SessionRecorder
-from placeaudit.simulate.tensorflow_gpu import active
+from placeaudit.simulate.tensorflow_gpu.installation import active
 from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 from placeaudit.simulate.tensorflow_gpu.names import Names
 from placeaudit.simulate.tensorflow_gpu.placement import Placement

@@ -19,7 +19,7 @@ from placeaudit.record.tensorflow.patches import PatchSet
 from placeaudit.record.tensorflow.phases import PhaseSource
 from placeaudit.record.tensorflow.reads import add_reads
 from placeaudit.record.tensorflow.sessions import SessionRecorder
-from placeaudit.simulate.tensorflow_gpu import active
+from placeaudit.simulate.tensorflow_gpu.installation import active
 from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 from placeaudit.simulate.tensorflow_gpu.names import Names
 from placeaudit.store.writer import RecordWriter

@@ -76,10 +76,11 @@ def _add_physical(patches: Patches, count: int, model: DeviceModel) -> None:
         major, minor = model.capability
         return {"device_name": model.product, "compute_capability": f"{major}.{minor}"}
 
+    # Asked for first, done last: once the list is TensorFlow's own again.
+    patches.on_undo(_look_again)
     patches.replace(native, "TF_ListPhysicalDevices", list_physical_devices)
     patches.replace(native, "TF_GetDeviceDetails", get_device_details)
     _look_again()
-    patches.on_undo(_look_again)
 
 
 def _look_again() -> None:

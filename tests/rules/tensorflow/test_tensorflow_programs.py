@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from placeaudit.rules.registry import RULES, TENSORFLOW_RULES
+from tests.installed import need
 
-pytest.importorskip("tensorflow")
+need("tensorflow")
 
 HERE = Path(__file__).parent
 PROGRAMS = sorted((HERE / "programs").glob("PA*/*.py"))
