@@ -108,7 +108,7 @@ def _add(patches: Patches) -> None:
     tracker, state_type = module.OffsetBasedRNGTracker, module._PhiloxState
     get_device_state = tracker._get_device_state
 
-    class PhiloxState(state_type):  # type: ignore[misc]
+    class PhiloxState(state_type):  # type: ignore[misc,valid-type]
         """Seed and offset; given back in the length that it came in."""
 
         def __init__(self, state: torch.Tensor) -> None:
