@@ -318,6 +318,9 @@ def _fix(call: CallSite | None, use: Use) -> str:  # noqa: PLR0911 (a table)
                 "`torch.stack(values).tolist()`"
             )
         case UseKind.PRINTED:
+            if call and isinstance(call.file.statement(call.node), ast.Return):
+                shown = f" (`{use.by}`)" if use.by else ""
+                return f"return {tensor} and read it where it is printed{shown}, every N steps only"
             return "print every N steps only: `if step % 100 == 0:`"
         case UseKind.FRAMEWORK:
             return f"pass {tensor} instead of the number: the framework takes tensors"
