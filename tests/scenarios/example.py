@@ -16,9 +16,9 @@ arguments of the program, for a run that is short, but where what is rare stays 
 waiting  what the audit cannot say yet, where that is why nothing is marked
 ======== ==========================================================================
 
-A line that is stray ends in ``# stray: PA103`` (several rules: ``# stray: PA301 PA302``); a line of
-a library, which cannot be marked, is named under ``[[library]]`` by ``file`` (the end of its path),
-``function`` and ``rule``.
+A line that is stray ends in ``# stray: PA103`` (several rules: ``# stray: PA301 PA302``; some ranks
+only: ``# stray: PA201 (rank 0)``); a line of a library, which cannot be marked, is named under
+``[[library]]`` by ``file`` (the end of its path), ``function`` and ``rule``.
 """
 
 from __future__ import annotations
@@ -104,6 +104,14 @@ class Example:
         """The same of what was found."""
         library = [entry["file"] for entry in self.settings.get("library", [])]
         return {self._place(finding, library) for finding in audit.strays}
+
+    def marked_ranks(self) -> dict[tuple[int, str], list[int]]:
+        """By line and rule: the ranks that a mark names, where it names any."""
+        return {
+            (number, mark[1]): [int(rank) for rank in re.findall(r"\d+", mark[2])]
+            for number, line in enumerate(self.program.read_text(encoding="utf-8").splitlines(), 1)
+            for mark in re.finditer(r"(PA\d+) \(ranks? ([\d ]+)\)", line.partition("# stray:")[2])
+        }
 
     def _place(self, finding: dict[str, Any], library: list[str]) -> tuple[str, int | str, str]:
         file = str(finding["file"])
