@@ -86,6 +86,10 @@ class LostPlacement:
         what = f"`{call.file.quote(upload.subject)}`" if call and upload else "a loaded tensor"
         birth = audit.sites[int(audit.births.site[copies.src_birth[rows[0]]])]
         loading = call_site(facts.sources, birth.user)
+        # The upload's own expression for the device means the same at the loading line only in the
+        # same function; elsewhere its names may not exist.
+        is_near = _function(birth.frame) == _function(group.site.frame)
+        asked = upload.device if upload else None
         related: list[tuple[str, Frame]] = []
         if birth.frame is not None:
             related.append(("loaded here", birth.frame))
@@ -103,7 +107,7 @@ class LostPlacement:
                 f"{what} was loaded onto the host{where} and is uploaded to {device} again, "
                 f"{recurrence.words}"
             ),
-            fix=_fix(loading, upload.device if upload and upload.device else f'"{device}"'),
+            fix=_fix(loading, asked if asked and is_near else f'"{device}"'),
             related=related,
             evidence=[
                 Evidence(
@@ -112,6 +116,10 @@ class LostPlacement:
                 )
             ],
         )
+
+
+def _function(frame: Frame | None) -> tuple[str, str] | None:
+    return None if frame is None else (frame.file, frame.function)
 
 
 def _fix(loading: CallSite | None, device: str) -> str:
