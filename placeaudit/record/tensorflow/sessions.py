@@ -18,10 +18,12 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import pywrap_tf_session, session
 
 from placeaudit.record.clock import now_ns
+from placeaudit.record.tensorflow.graphs import fed_tensor
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from placeaudit.record.tensorflow.graph_fallbacks import Fallen
     from placeaudit.record.tensorflow.graphs import Edge, FunctionRecorder
     from placeaudit.record.tensorflow.patches import PatchSet
 
@@ -43,6 +45,9 @@ class SessionRecorder:
         self._edges: weakref.WeakKeyDictionary[Any, dict[object, tuple[Edge, ...]]] = (
             weakref.WeakKeyDictionary()
         )
+        self._fallen: weakref.WeakKeyDictionary[Any, dict[object, tuple[Fallen, ...]]] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def arm(self, patches: PatchSet) -> None:
         """Look at every run."""
@@ -61,6 +66,7 @@ class SessionRecorder:
             frame = sys._getframe(1)
             key = self._key(self_, targets, fetches, feeds)
             known = self._edges.setdefault(self_, {})
+            fallen = self._fallen.setdefault(self_, {})
             shapes = [feed for feed in feeds.values() if hasattr(feed, "shape")]
             if key in known:
                 self._functions.ask(known[key], shapes, frame)
@@ -75,10 +81,14 @@ class SessionRecorder:
             if late and parts is not None:
                 try:
                     known[key] = tuple(self._read(self_, parts, fetches, frame))
+                    fallen[key] = self._functions.fallen_in(parts, self_.graph)
                 except Exception as error:  # noqa: BLE001  (our failure is not the program's)
                     known[key] = ()
                     context.failed(error)
-            self._functions.ran(known.get(key), shapes, start, frame, late=late)
+            values = dict(zip((tensor.name for tensor in fetches), result or (), strict=False))
+            values |= {tensor.deref().name: feed for tensor, feed in feeds.items()}
+            self._functions.ran(known.get(key), shapes, start, frame, values=values, late=late)
+            self._functions.fell(fallen.get(key, ()), start)
             return result
 
         return _do_run
@@ -96,10 +106,12 @@ class SessionRecorder:
         self, session_: Any, parts: tuple[Any, ...], fetches: Iterable[Any], frame: FrameType
     ) -> Iterable[Edge]:
         """The edges; the host waits for those that a fetch makes."""
-        names = {tensor.op.name for tensor in fetches}
+        names = {tensor.name for tensor in fetches}
         for edge in self._functions.edges_in(parts, session_.graph, frame):
-            fetched = edge.node in names and edge.target.is_host
-            yield replace(edge, waits=fetched)
+            name = f"{edge.node}:{edge.port}"
+            fetched = name in names and edge.target.is_host
+            fed = fed_tensor(edge.node) if edge.source.is_host else ""
+            yield replace(edge, waits=fetched, tensor=name if fetched else fed)
 
 
 def _with_parts(run: Callable[..., Any]) -> tuple[Any, tuple[Any, ...]]:
