@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from placeaudit.record.tensorflow.context import TensorflowContext, ThreadState
     from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 
-__all__ = ["Fallen", "absent", "add_fallen", "fallen_in"]
+__all__ = ["Fallen", "absent", "add_fallen", "fallen_in", "is_lookup"]
 
 #: Nothing is computed there.
 _NO_WORK: Final = frozenset(
@@ -87,8 +87,13 @@ def _reason(operation: Any, types: list[Any], missing: str, kernels: KernelTable
     if kernels is not None and kernels.knows(operation.type):
         takes = kernels.gpu_kernel(operation.type, attributes) is not None
     if _RESOURCES & {*types, *(tensor.dtype.base_dtype for tensor in operation.outputs)}:
-        return "no kernel" if takes is False else "resource"
+        return "no kernel" if takes is False and is_lookup(operation.type) else "resource"
     return missing or ("no kernel" if takes is False else "")
+
+
+def is_lookup(operation: str) -> bool:
+    """Whether it works on a lookup table."""
+    return operation.startswith("LookupTable")
 
 
 def absent(context: TensorflowContext, name: str) -> str:

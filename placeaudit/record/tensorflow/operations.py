@@ -23,7 +23,7 @@ from tensorflow.python.ops import resource_variable_ops
 from placeaudit.model import HashKind
 from placeaudit.record.clock import now_ns
 from placeaudit.record.tensorflow.context import FIRST_TENSOR, Known, TensorflowContext, ThreadState
-from placeaudit.record.tensorflow.graph_fallbacks import absent
+from placeaudit.record.tensorflow.graph_fallbacks import absent, is_lookup
 from placeaudit.record.tensorflow.graphs import FunctionRecorder, hash_array, is_function
 from placeaudit.record.tensorflow.variables import Variables
 from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
@@ -239,8 +239,8 @@ class OperationRecorder:
             return
         context = self.context
         if any(isinstance(v, ops.EagerTensor) and v.dtype == _RESOURCE for v in inputs):
-            known = self._kernels.knows(call.operation)
-            nowhere = known and self._kernels.gpu_kernel(call.operation, {}) is None
+            # Tables are on the host, whoever asks; what else has no kernel is TensorFlow's own work.
+            nowhere = is_lookup(call.operation) and not self._kernels.gpu_kernel(call.operation, {})
             reason = "no kernel" if nowhere else "resource"
         else:
             reason = absent(context, asked.name) or "no kernel"
