@@ -121,6 +121,9 @@ class _Functions(FunctionRecorder):
     def fell(self, fallen: tuple[Fallen, ...], start_ns: int) -> None:
         """No copy."""
 
+    def span(self, kind: str, name: str, owner: object, start_ns: int) -> None:
+        """No step is told."""
+
     @staticmethod
     def _ask(
         name: str, edges: Sequence[Edge], inputs: list[Any], frame: FrameType | None, where: str

@@ -306,6 +306,10 @@ class FunctionRecorder:
         """A graph has run whose operations did not all run where they were asked to."""
         add_fallen(self.context, fallen, start_ns, self.context.state())
 
+    def span(self, kind: str, name: str, owner: object, start_ns: int) -> None:
+        """A session's run has ended; ``owner`` tells runs of one set of fetches from others."""
+        self.context.add_span(kind, name, self.context.owner(owner), start_ns)
+
     def ran(
         self,
         edges: tuple[Edge, ...] | None,

@@ -239,7 +239,7 @@ class OperationRecorder:
             return
         context = self.context
         if any(isinstance(v, ops.EagerTensor) and v.dtype == _RESOURCE for v in inputs):
-            # Tables are on the host, whoever asks; what else has no kernel is TensorFlow's own work.
+            # Other resources without a kernel are TensorFlow's own doing.
             nowhere = is_lookup(call.operation) and not self._kernels.gpu_kernel(call.operation, {})
             reason = "no kernel" if nowhere else "resource"
         else:
