@@ -148,7 +148,8 @@ TABLES: Final[dict[str, Table]] = {
                     "reason",
                     "int32",
                     "strings",
-                    '"no device", "no kernel", "resource" (it follows what it works on); of an '
+                    '"no device", "hidden" (there, but the program hides it), "no kernel", '
+                    '"resource" (it follows what it works on); of an '
                     'imported log also "colocation" (it is tied to operations without a kernel), '
                     '"unused" (nothing in the log ran there), and "expected" (likewise) or '
                     '"unstated" where only the importer says what was asked for',

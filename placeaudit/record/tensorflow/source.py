@@ -50,8 +50,9 @@ class TensorflowSource:
             self._installation = active()
             self._context = self._new_context()
         patches = self._patches = PatchSet()
-        functions = FunctionRecorder(self._context)
-        recorder = OperationRecorder(self._context, _kernels(), functions=functions)
+        kernels = _kernels()
+        functions = FunctionRecorder(self._context, kernels)
+        recorder = OperationRecorder(self._context, kernels, functions=functions)
         native: Any = ops.pywrap_tfe
 
         def eager() -> None:
