@@ -16,7 +16,7 @@ BIN := .venv/bin
 PURELIB := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-torch test-libraries test-vectors test-gpu lint format bench bench-tensorflow bench-analysis bench-page bench-memory sweep clean FORCE
+.PHONY: demo test test-torch test-libraries test-vectors gallery test-gpu lint format bench bench-tensorflow bench-analysis bench-page bench-memory sweep clean FORCE
 .DELETE_ON_ERROR:
 
 demo: .venv/.test
@@ -50,7 +50,13 @@ test-libraries: .venv/.libraries
 
 # Vectors and optimizer plug-ins of declearn.
 test-vectors: .venv/.vectors
-	$(BIN)/python -m pytest tests/integration/test_vectors.py tests/integration/test_examples.py $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/integration/test_vectors.py $(PYTEST_ARGS)
+
+# Every example with the real libraries (declearn, Heat under mpirun, …); where all pass, the README's
+# gallery is written from their results.
+gallery: .venv/.scenarios
+	$(BIN)/python -m pytest -n auto tests/scenarios --junitxml .venv/scenarios.xml $(PYTEST_ARGS)
+	$(BIN)/python tests/scenarios/gallery.py .venv/scenarios.xml
 
 # On a machine with an NVIDIA device: is everything that is assumed of one true of this one?
 test-gpu: .venv/.test
@@ -129,6 +135,11 @@ clean:
 
 .venv/.libraries: .venv/.test
 	@$(INSTALL) --group libraries
+	@touch $@
+
+.venv/.scenarios: .venv/.test
+	@$(INSTALL) --group scenarios
+	@$(INSTALL) --no-deps 'heat>=1.8,<2'
 	@touch $@
 
 .venv/.vectors: .venv/.test

@@ -1,6 +1,8 @@
 """A character language model (LSTM) with copies and waits that creep into such loops.
 
-Each planted line says which rule finds it; `train_fixed.py` computes the same without them.
+What goes wrong: initial LSTM states made on the host, class weights uploaded in every step, a
+`synchronize()` for a timer.  What the audit says: each planted line with the rule that finds it.
+What to change: see `train_fixed.py`, which computes the same without them.
 """
 
 import argparse

@@ -1,6 +1,8 @@
 """A small GAN in the shape of the well-known tutorials, with the copies and waits they carry.
 
-Each planted line says which rule finds it; `train_fixed.py` computes the same without them.
+What goes wrong: labels and noise are made on the host, a loss is printed in every step, the same
+images are downloaded twice.  What the audit says: each planted line with the rule that finds it.
+What to change: see `train_fixed.py`, which computes the same without them.
 """
 
 import argparse

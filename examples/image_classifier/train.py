@@ -1,6 +1,8 @@
 """A small image classifier fed by a DataLoader, with the copies and waits that creep into one.
 
-Each planted line says which rule finds it; `train_fixed.py` computes the same without them.
+What goes wrong: pageable uploads from a DataLoader, brightness made on the host, `loss.item()` in
+every step, predictions that go to the host and back.  What the audit says: each planted line with
+the rule that finds it.  What to change: see `train_fixed.py`, which computes the same without them.
 """
 
 import argparse
