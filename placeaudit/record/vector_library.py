@@ -178,19 +178,19 @@ class VectorLibrary:
                 frame = sys._getframe(1)  # noqa: SLF001
                 expected = dict(named_tensors(gradients))
                 for plugin in (*optimizer.regularizers, *optimizer.modules):
-                    self._census(plugin, expected, frame, _DEPTH)
+                    self._census(plugin, type(plugin).__name__, expected, frame)
             except Exception as error:  # noqa: BLE001  (our failure is not the program's)
                 self._source.failed(error)
             return result
 
         return compute
 
-    def _census(self, plugin: Any, expected: dict[str, Any], frame: FrameType, depth: int) -> None:
+    def _census(self, plugin: Any, path: str, expected: dict[str, Any], frame: FrameType) -> None:
         """A row for each tensor of a plug-in's state that is new or has moved."""
         owner = self._owner(plugin)
-        for value in getattr(plugin, "__dict__", {}).values():
-            if depth and hasattr(value, "run") and hasattr(value, "get_state"):
-                self._census(value, expected, frame, depth - 1)
+        for name, value in getattr(plugin, "__dict__", {}).items():
+            if path.count(".") < _DEPTH and hasattr(value, "run") and hasattr(value, "get_state"):
+                self._census(value, f"{path}.{name}", expected, frame)
         for state, vector in states_of(plugin):
             for key, tensor in named_tensors(vector):
                 if key not in expected:
@@ -200,12 +200,12 @@ class VectorLibrary:
                 if self._seen.get((owner, name)) != where:
                     self._seen[owner, name] = where
                     self._placed(
-                        plugin, owner=owner, name=name, tensor=tensor, where=where, frame=frame
+                        path, owner=owner, name=name, tensor=tensor, where=where, frame=frame
                     )
 
     def _placed(
         self,
-        plugin: Any,
+        path: str,
         *,
         owner: int,
         name: str,
@@ -219,7 +219,7 @@ class VectorLibrary:
             (
                 now_ns(),
                 string("plugin-state"),
-                string(type(plugin).__name__),
+                string(path),
                 string(name),
                 string(where[0]),
                 string(dtype_of(tensor)),

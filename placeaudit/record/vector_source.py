@@ -70,6 +70,9 @@ class _Plugin:
     role: str = ""
     #: Stack of the latest call that restored its state, -1 where none did.
     restored: int = -1
+    thing: object = None
+    #: How the plug-in that called it names it, "" where none did.
+    attribute: str = ""
 
 
 class _Thread(threading.local):
@@ -187,22 +190,36 @@ class VectorSource:
                 return original(plugin, *args, **kwargs)
             outer = local.plugin, local.states
             try:
-                restored = self._restored.get(plugin)
-                states: ByIdentity[str] = ByIdentity()
-                for name, vector in states_of(plugin):
-                    states.put(vector, name)
-                local.plugin = _Plugin(
-                    type(plugin).__name__, role, -1 if restored is None else restored
-                )
-                local.states = states
+                local.plugin, local.states = self._entered(plugin, role, *outer)
             except Exception as error:  # noqa: BLE001  (our failure is not the program's)
                 self.failed(error)
             try:
-                return original(plugin, *args, **kwargs)
+                result = original(plugin, *args, **kwargs)
+                inner, state = local.plugin, local.states.get(result)
+                if state is not None and inner.attribute:
+                    outer[1].put(result, f"{inner.attribute}.{state}")
+                return result
             finally:
                 local.plugin, local.states = outer
 
         return run
+
+    def _entered(
+        self, thing: object, role: str, outer: _Plugin, states: ByIdentity[str]
+    ) -> tuple[_Plugin, ByIdentity[str]]:
+        """``thing`` runs, inside ``outer``: the two moving averages of Adam are told apart."""
+        if outer.thing is thing:  # its method calls that of its base class
+            return outer, states
+        name, attribute = type(thing).__name__, ""
+        for key, value in getattr(outer.thing, "__dict__", {}).items():
+            if value is thing:
+                name, attribute = f"{outer.name}.{key}", key
+        found: ByIdentity[str] = ByIdentity()
+        for state, vector in states_of(thing):
+            found.put(vector, state)
+        restored = self._restored.get(thing)
+        stack = -1 if restored is None else restored
+        return _Plugin(name, role, stack, thing, attribute), found
 
     def restoring(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """A plug-in's ``set_state``: where its state is restored."""
