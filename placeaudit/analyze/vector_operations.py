@@ -57,8 +57,13 @@ class VectorOperations:
         return len(self.time_ns)
 
 
-def operations_of_copies(operations: VectorOperations, copies: Copies) -> npt.NDArray[np.int32]:
-    """By copy: the operation on operands of several devices that made it, -1 where none did."""
+def operations_of_copies(
+    operations: VectorOperations, copies: Copies, nothing: int
+) -> npt.NDArray[np.int32]:
+    """By copy: the operation on operands of several devices that made it, -1 where none did.
+
+    ``nothing`` is the number of the empty text: operations whose result lies on no device.
+    """
     out = np.full(len(copies), -1, dtype=np.int32)
     mixed = np.flatnonzero(operations.apart > 0)
     for thread in np.unique(operations.thread[mixed]):
@@ -74,5 +79,10 @@ def operations_of_copies(operations: VectorOperations, copies: Copies) -> npt.ND
             latest = rows[np.maximum(at, 0)]
             end = operations.time_ns[latest] + operations.host_ns[latest]
             inside = (at >= 0) & (copies.time_ns[its] <= end)
+            # A comparison reads its outcome besides: no operand is moved by that.
+            moves = (operations.result[latest] != nothing) | (
+                copies.dst_device[its] == operations.left[latest]
+            )
+            inside &= moves
             out[its[inside]] = latest[inside]
     return out

@@ -38,7 +38,8 @@ class VectorCopies:
 def vector_copies(audit: Audit, lineage: Lineage) -> VectorCopies:
     """The copies of vectors' arithmetic; what came back is told inside the operation window."""
     copies = audit.copies
-    made = operations_of_copies(audit.vectors, copies)
+    nothing = audit.strings.index("") if "" in audit.strings else -1
+    made = operations_of_copies(audit.vectors, copies, nothing)
     returns = np.full(len(copies), -1, dtype=np.int32)
     found = VectorCopies(made, returns)
     if not found.any:

@@ -16,6 +16,7 @@ from placeaudit.analyze.run import analyze
 from placeaudit.record.vectors import REGISTRY
 from placeaudit.rules.registry import run_rules
 from placeaudit.store.reader import read_run
+from tests.installed import need
 
 pytest.importorskip("torch")
 pytest.importorskip("declearn", reason="declearn, an optional extra, is not installed")
@@ -51,16 +52,84 @@ def strays(run: Any) -> list[Any]:
     return [finding for finding in run.findings if finding.severity.value != "info"]
 
 
-def rows(run: Any, *names: str) -> list[tuple[Any, ...]]:
+def columns_of(process: Any, *names: str) -> list[tuple[Any, ...]]:
     """Columns of ``vectors`` as text or number."""
-    (process,) = read_run(Path(run.path)).processes
-    table = process.tables["vectors"]
     strings = process.tables["strings"].column("text").to_pylist()
     numbers = {"phase", "apart", "left_bytes", "right_bytes"}
     return [
         tuple(row[n] if n in numbers else strings[row[n]] if row[n] >= 0 else "" for n in names)
-        for row in table.to_pylist()
+        for row in process.tables["vectors"].to_pylist()
     ]
+
+
+def rows(run: Any, *names: str) -> list[tuple[Any, ...]]:
+    """Those of the only process of a run."""
+    (process,) = read_run(Path(run.path)).processes
+    return columns_of(process, *names)
+
+
+TENSORFLOW = """
+import numpy as np
+import tensorflow as tf
+from declearn.model.sklearn import NumpyVector
+from declearn.model.tensorflow import TensorflowVector
+from declearn.optimizer import Optimizer
+from declearn.optimizer.modules import MomentumModule
+from declearn.utils import set_device_policy
+from declearn.utils.serialize import msgpack_deserialize, msgpack_serialize
+
+import placeaudit
+
+
+def vector(device):
+    with tf.device(device):
+        return TensorflowVector({"w": tf.ones((64, 4)), "b": tf.ones((64,))})
+
+
+near, far = vector("GPU:0"), vector("CPU:0")
+arrays = NumpyVector({"w": np.ones((64, 4), "float32"), "b": np.ones(64, "float32")})
+optimizer = Optimizer(lrate=0.1, modules=[MomentumModule()])
+optimizer.compute_updates_from_gradients(None, near)
+saved = msgpack_serialize(optimizer.get_state())
+set_device_policy(gpu=False)
+optimizer.set_state(msgpack_deserialize(saved))  # PA307
+for _ in range(6):
+    gradients = near * 1.5
+    gradients + arrays  # plain
+    far + gradients  # left
+    # TensorFlow keeps what it has copied of a tensor: another one.
+    optimizer.compute_updates_from_gradients(None, near * 2.5)  # plug-in
+    placeaudit.step()
+set_device_policy(gpu=True)
+optimizer.set_state(msgpack_deserialize(saved))
+print(near == far, far.maximum(near).sum().coefs["b"].numpy())
+for _ in range(6):
+    optimizer.compute_updates_from_gradients(None, near * 1.5)
+    placeaudit.step()
+"""
+
+
+def test_vectors_of_tensorflow(sandbox: Any) -> None:
+    need("tensorflow")
+    program = sandbox.path / "tensors.py"
+    program.write_text(TENSORFLOW)
+    done = sandbox.placeaudit("trace", "-q", "--simulate", "cuda", "-o", "run", program)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "True 64.0\n"
+    lines = TENSORFLOW.splitlines()
+    found = {
+        (lines[f.line - 1].partition("# ")[2], f.rule): f
+        for f in placeaudit.load(sandbox.path / "run").findings
+        if f.severity.value != "info"
+    }
+    assert set(found) == {
+        ("plain", "PA302"), ("left", "PA302"), ("plug-in", "PA302"), ("PA307", "PA307"),
+    }  # fmt: skip
+    assert (
+        "takes operands on GPU:0 and cpu: 2 copies of 1.25 KiB" in found["plain", "PA302"].message
+    )
+    assert "result lies on cpu, where the left operand does" in found["left", "PA302"].message
+    assert "MomentumModule: `add`" in found["plug-in", "PA302"].message
 
 
 def test_the_left_operand_decides_in_both_orders(declearn: Any) -> None:
@@ -277,12 +346,14 @@ import torch
 from declearn.model.torch import TorchVector
 
 host = TorchVector({"w": torch.ones(64, 4)})
-child = os.fork()  # before the device is used: CUDA does not survive a fork
-near = TorchVector({"w": torch.ones(64, 4, device="cuda")})
-for _ in range(4):
-    _ = near + host if child == 0 else host - near
+child = os.fork()
+own = TorchVector({"w": torch.ones(64, 4)})
 if child:
     assert os.waitpid(child, 0)[1] == 0
+    for _ in range(3):
+        host - TorchVector({"w": torch.ones(64, 4, device="cuda")})
+else:  # CUDA does not survive a fork: what the child has is on the host
+    assert (host + own).coefs["w"].sum() == 512
 """
 
 
@@ -291,12 +362,13 @@ def test_a_forked_process_records_its_own(sandbox: Any) -> None:
     program.write_text(FORKED)
     done = sandbox.placeaudit("trace", "-q", "--simulate", "cuda", "-o", "run", program)
     assert done.returncode == 0, done.stderr
-    run = placeaudit.load(sandbox.path / "run")
-    found = {f.message.split("`")[1]: f for f in run.findings if f.rule == "PA302"}
-    assert set(found) == {"add", "sub"}
+    parent, child = sorted(
+        read_run(sandbox.path / "run").processes, key=lambda p: p.meta["role"] != "main"
+    )
+    columns = "operation", "left", "right", "left_origin", "right_origin"
+    assert columns_of(parent, *columns) == [("sub", "cpu", "cuda:0", "created", "created")] * 3
     # What the parent has made has no place in the child's record.
-    assert [text for text, _ in found["sub"].related] == ["created here"]
-    assert [text for text, _ in found["add"].related] == []
+    assert columns_of(child, *columns) == [("add", "cpu", "cpu", "", "created")]
 
 
 def test_methods_are_put_back(declearn: Any) -> None:
