@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
 import placeaudit
 from placeaudit.errors import UsageError
+from placeaudit.model import Phase
+from placeaudit.record.sites import Sites
+from placeaudit.record.vector_source import VectorSource, Where
 from placeaudit.record.vectors import REGISTRY
 from placeaudit.store.reader import read_run
+from placeaudit.store.writer import WAKE_ROWS, RecordWriter
 
 torch = pytest.importorskip("torch")
 
@@ -99,6 +106,58 @@ def test_methods_are_put_back(tmp_path: Path) -> None:
         kept = Weights.__add__
     assert (dict(vars(Weights)), dict(vars(Child))) == before
     assert kept(Weights(torch.ones(1)), Weights(torch.ones(1))).coefs[0].item() == 2.0
+
+
+def test_a_session_keeps_neither_classes_nor_vectors(tmp_path: Path) -> None:
+    passing = type("Passing", (Weights,), {})
+    placeaudit.register_vector(passing)
+    known = weakref.ref(passing)
+    with placeaudit.simulate("cuda"), placeaudit.trace(tmp_path / "run"):
+        vector = weakref.ref(passing(torch.ones(2)) + Weights(torch.ones(2, device="cuda")))
+        assert vector() is None
+    del passing
+    gc.collect()
+    assert known() is None
+    assert REGISTRY.of(Weights()) is not None  # the program's own registration goes on
+
+
+def test_the_phase_of_a_row_is_the_programs(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+
+    class Layer(torch.nn.Linear):  # type: ignore[name-defined]
+        def forward(self, x: Any) -> Any:
+            Weights(x) + Weights(x)
+            return super().forward(x)
+
+    with placeaudit.simulate("cuda"), placeaudit.trace(run):
+        Layer(4, 4).to("cuda")(torch.ones(2, 4, device="cuda"))
+        Weights(torch.ones(1)) + Weights(torch.ones(1))
+    assert [Phase(row["phase"]).label for row in rows(run)] == ["forward", "other"]
+
+
+class Alone:
+    """No framework records."""
+
+    def where(self, frame: FrameType) -> Where:
+        return -1, 0, 0, -1, 0
+
+    def in_phase(self, phase: Phase) -> Any:
+        return lambda: None
+
+
+def test_rows_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = RecordWriter(tmp_path, flush_interval_s=3600)
+    pressed: list[int] = []
+    monkeypatch.setattr(writer, "pressure", pressed.append)
+    source = VectorSource(writer, Sites(writer), Alone())
+    source.arm()
+    try:
+        vector = Weights(torch.ones(1))
+        for _ in range(WAKE_ROWS + 1):
+            vector + vector
+    finally:
+        source.disarm()
+    assert pressed == [WAKE_ROWS, WAKE_ROWS + 1]
 
 
 def test_tensors_that_cannot_be_listed_become_a_note(tmp_path: Path) -> None:
