@@ -17,7 +17,7 @@ from placeaudit.rules.facts import Facts, Group
 from placeaudit.rules.transfers.dataset_reupload import DatasetReupload, Period
 from placeaudit.rules.transfers.duplicate_download import DuplicateDownload
 from placeaudit.rules.transfers.duplicate_upload import Duplicates, DuplicateUpload
-from placeaudit.rules.transfers.host_bounce import HostBounce
+from placeaudit.rules.transfers.host_bounce import HostBounce, by_dlpack
 from placeaudit.rules.transfers.host_created import HostCreated, HostMade
 from placeaudit.rules.transfers.oversized_copy import Oversized, OversizedCopy
 from placeaudit.rules.transfers.round_trip import RoundTrip, Trips
@@ -186,7 +186,8 @@ class TensorflowHostBounce(HostBounce):
 
     def _finding(self, facts: Facts, group: Group, source: SmallInts) -> Finding:
         found = super()._finding(facts, group, source)
-        fix = (
+        first = facts.audit.text(int(facts.audit.copies.src_device[source[0]]))
+        fix = by_dlpack(first, found.dst, _downloaded_at(found)) or (
             f"use the tensor itself under `tf.device`: drop the download{_downloaded_at(found)}, "
             f"and TensorFlow copies to {found.dst} from device to device"
         )

@@ -13,7 +13,7 @@ from placeaudit.rules.base import by_library, finding, library_name
 from placeaudit.rules.facts import TINY_BYTES, Facts, Group, codes, latest_download
 from placeaudit.rules.transfers.round_trip import round_trips
 
-__all__ = ["HostBounce", "downloads", "host_bounces"]
+__all__ = ["HostBounce", "by_dlpack", "downloads", "host_bounces"]
 
 
 def host_bounces(facts: Facts) -> SmallInts:
@@ -142,7 +142,25 @@ class HostBounce:
         )
 
 
+def by_dlpack(first: str, last: str, line: str) -> str:
+    """What to do where one framework hands its tensor to the other, "" where one has both."""
+    if first.startswith("GPU:") == last.startswith("GPU:"):
+        return ""
+    take = (
+        "torch.utils.dlpack.from_dlpack(tf.experimental.dlpack.to_dlpack(…))"
+        if first.startswith("GPU:")
+        else "tf.experimental.dlpack.from_dlpack(torch.utils.dlpack.to_dlpack(…))"
+    )
+    return (
+        f"hand the tensor over on the device, by DLPack: `{take}` instead of the download{line}; "
+        "on one GPU that copies nothing"
+    )
+
+
 def _fix(device: str, first: str, last: str, line: str, *, backward: bool) -> str:
+    handed = by_dlpack(first, last, line)
+    if handed:
+        return handed
     if backward:
         return (
             "copy from device to device in forward, without the host in between: the gradient then "

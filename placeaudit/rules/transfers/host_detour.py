@@ -19,6 +19,7 @@ from placeaudit.analyze.source import ParsedFile
 from placeaudit.model import Certainty, Evidence, Finding, Severity
 from placeaudit.rules.base import by_library, finding, library_name
 from placeaudit.rules.facts import Facts, Group
+from placeaudit.rules.transfers.host_bounce import host_bounces
 from placeaudit.rules.transfers.round_trip import round_trips
 
 __all__ = [
@@ -75,7 +76,8 @@ class Detour:
 def host_detours(facts: Facts) -> tuple[Detour, ...]:
     """Sites of uploads that end a detour."""
     copies = facts.audit.copies
-    usable = facts.uploads() & ~facts.once(round_trips).uploads
+    unchanged = facts.once(round_trips).uploads | (facts.once(host_bounces) >= 0)
+    usable = facts.uploads() & ~unchanged
     origins: dict[int, list[Origins]] = defaultdict(list)
     for each in facts.lineage.origins:
         origins[int(copies.site[each.upload])].append(each)
