@@ -81,6 +81,7 @@ PASS_THROUGH: Final[tuple[PassThrough, ...]] = (
     PassThrough("tensorflow/python/ops/", "the operation that was called, its gradient"),
     PassThrough("tensorflow/python/framework/", "methods of the tensor itself, constants"),
     PassThrough("tensorflow/python/eager/", "runs operations, tapes and traced functions"),
+    PassThrough("tensorflow/python/client/session.py", "feeds and fetches what the line says"),
     PassThrough("tensorflow/python/profiler/trace.py", "names what runs for the profiler"),
     PassThrough("tensorflow/python/util/", "decorators: dispatch, tracebacks"),
     PassThrough("tensorflow/python/autograph/", "calls the user's function"),

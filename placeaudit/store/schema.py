@@ -148,7 +148,8 @@ TABLES: Final[dict[str, Table]] = {
                     "reason",
                     "int32",
                     "strings",
-                    '"no device", "no kernel", "resource" (it follows what it works on); of an '
+                    '"no device", "hidden" (there, but the program hides it), "no kernel", '
+                    '"resource" (it follows what it works on); of an '
                     'imported log also "colocation" (it is tied to operations without a kernel), '
                     '"unused" (nothing in the log ran there), and "expected" (likewise) or '
                     '"unstated" where only the importer says what was asked for',
@@ -159,21 +160,40 @@ TABLES: Final[dict[str, Table]] = {
         ),
         Table(
             "vectors",
-            "Arithmetic of vector classes (declearn's, registered ones) on two that hold tensors.",
+            "Vector classes (declearn's, registered ones): arithmetic on two that hold tensors, "
+            "(de)serialization, and what changes the device of one.",
             (
                 Column("time_ns", "int64", "ns", "perf_counter_ns when it was called"),
                 Column("host_ns", "int64", "ns", "host time until it returned"),
                 Column("cls", "int32", "strings", "class of the left operand"),
-                Column("operation", "int32", "strings", '"add", "iadd", "minimum"'),
+                Column("operation", "int32", "strings", '"add", "iadd", "minimum", "unpack"'),
                 Column("left", "int32", "strings", 'devices of the left operand: "cpu, cuda:0"'),
-                Column("right", "int32", "strings", "devices of the right operand"),
+                Column("right", "int32", "strings", "devices of the right one; empty without"),
                 Column("result", "int32", "strings", "devices of the result; empty if it has none"),
                 Column("left_bytes", "int64", "bytes", "of its tensors that meet one elsewhere"),
                 Column("right_bytes", "int64", "bytes", "of those that they meet"),
                 Column("apart", "int32", "", "pairs of tensors on two devices"),
-                Column("plugin", "int32", "strings", "optimizer plug-in it ran in; -1 none"),
+                Column("plugin", "int32", "strings", "plug-in or aggregator it ran in; -1 none"),
+                Column(
+                    "role",
+                    "int32",
+                    "strings",
+                    '"module", "regularizer" (of an optimizer), "aggregator", "aggregate" (what '
+                    "peers share); -1 none",
+                ),
                 Column("left_state", "int32", "strings", "state of it on the left; -1 none"),
                 Column("right_state", "int32", "strings", "state of it on the right; -1 none"),
+                Column("restored", "int32", "stacks", "latest set_state of the plug-in; -1 none"),
+                Column(
+                    "left_origin",
+                    "int32",
+                    "strings",
+                    '"created" or "deserialized": how the left operand, or the one it was computed '
+                    "from, came to be; -1 unknown",
+                ),
+                Column("right_origin", "int32", "strings", "of the right operand"),
+                Column("left_made", "int32", "stacks", "where that was; -1 unknown"),
+                Column("right_made", "int32", "stacks", "of the right operand"),
                 *_WHERE,
             ),
         ),

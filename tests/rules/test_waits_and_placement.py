@@ -193,6 +193,26 @@ def test_an_index_goes_into_new_memory_and_a_value_does_not() -> None:
         assert {found for found, *_ in told(b)} == {rule}
 
 
+RETURNS = """def step(x):
+    loss = model(x)
+    return loss.item(), 1
+
+for x in data:
+    loss, n = step(x)
+    print(loss)
+"""
+
+
+def test_what_a_caller_prints_is_to_be_returned_as_it_is() -> None:
+    b = Builder(RETURNS)
+    frames = b.at("loss.item()", "step"), b.at("step(x)", "<module>", 1)
+    train(b, lambda _: b.copy("d2h", *frames, size=4, content=None))
+    (finding,) = findings(b, simulated="")
+    assert finding.fix == (
+        "return `loss.detach()` and read it where it is printed (`print(loss)`), every N steps only"
+    )
+
+
 def test_an_index_that_came_down_before_is_a_round_trip() -> None:
     b = Builder(SOURCE)
     train(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, Final, Literal, cast
 
@@ -27,6 +27,7 @@ from placeaudit.errors import TransferError
 from placeaudit.record.clock import now_ns
 from placeaudit.record.guard import LOCAL, Transfer, is_refusal, judge, place_of
 from placeaudit.record.tensorflow.context import Known, TensorflowContext
+from placeaudit.record.tensorflow.graph_fallbacks import Fallen
 from placeaudit.record.tensorflow.graphs import Edge, FunctionRecorder, batch_of, is_function
 from placeaudit.record.tensorflow.nowhere import NoSites, Nowhere
 from placeaudit.record.tensorflow.operations import (
@@ -109,12 +110,19 @@ class _Functions(FunctionRecorder):
         start_ns: int,  # noqa: ARG002
         frame: FrameType | None,
         *,
+        values: Mapping[str, Any],  # noqa: ARG002
         late: bool,
     ) -> None:
         """It has: the first run of a set of fetches is asked about only now."""
         if late and edges:
             where = _FIRST_CALL.replace("{name}", "Session.run")
             self._ask("__inference_Session.run_0", edges, inputs, frame, where)
+
+    def fell(self, fallen: tuple[Fallen, ...], start_ns: int) -> None:
+        """No copy."""
+
+    def span(self, kind: str, name: str, owner: object, start_ns: int) -> None:
+        """No step is told."""
 
     @staticmethod
     def _ask(

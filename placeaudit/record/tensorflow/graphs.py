@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,14 +23,17 @@ from tensorflow.python.ops import summary_ops_v2
 
 from placeaudit.model import HashKind, Phase
 from placeaudit.record.clock import now_ns
+from placeaudit.record.content import hash_bytes
+from placeaudit.record.tensorflow.graph_fallbacks import Fallen, add_fallen, fallen_in
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from placeaudit.record.tensorflow.context import Known, TensorflowContext, ThreadState
     from placeaudit.record.tensorflow.patches import PatchSet
+    from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 
-__all__ = ["Edge", "FunctionRecorder", "batch_of", "is_function"]
+__all__ = ["Edge", "FunctionRecorder", "batch_of", "fed_tensor", "hash_array", "is_function"]
 
 #: Names of functions that were traced.
 _FUNCTION: Final = "__"
@@ -41,7 +44,7 @@ _HOST_TYPES: Final = frozenset(
     t.as_datatype_enum for t in (dtypes.int32, dtypes.string, dtypes.resource, dtypes.variant)
 )
 #: How a session calls the argument that a feed becomes.
-_FED: Final = re.compile(r"_arg_(.+)_\d+_\d+$")
+_FED: Final = re.compile(r"_arg_(.+)_(\d+)_\d+$")
 _REDUCES: Final = ("Collective", "Nccl")
 _GRADIENT: Final = "gradient_tape/"
 #: Function -> its edges, as the first that read them has seen them: TensorFlow hands them out once.
@@ -67,6 +70,10 @@ class Edge:
     module: int
     #: The host waits for it: the caller asked for its value.
     waits: bool = False
+    #: Which of that operation's outputs.
+    port: int = 0
+    #: Name of the tensor that a session was given or handed out: its value is known.
+    tensor: str = ""
 
     def sizes(self, batch: int | None) -> tuple[int, ...] | None:
         """The shape of a call whose input holds ``batch`` examples; None if it stays unknown."""
@@ -84,8 +91,11 @@ class Edge:
 class FunctionRecorder:
     """Turns each call of a compiled function into the rows of its crossing edges."""
 
-    def __init__(self, context: TensorflowContext) -> None:
+    def __init__(self, context: TensorflowContext, kernels: KernelTable | None = None) -> None:
         self.context = context
+        self._kernels = kernels
+        #: What ran elsewhere than asked, in each call of a function.
+        self._fallen: dict[str, tuple[Fallen, ...]] = {}
         self._graphs: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._edges: dict[str, tuple[Edge, ...]] = {}
         self._collects = False
@@ -164,6 +174,7 @@ class FunctionRecorder:
             if is_new:
                 self.read(name, frame)
             self._rows(self._edges[name], inputs, start, state)
+            self.fell(self._fallen.get(name, ()), start)
             for operation in self._collectives.get(name, ()):
                 self.context.add_span("collective", operation, -1, start)
         except Exception as error:  # noqa: BLE001  (our failure is not the program's)
@@ -204,7 +215,17 @@ class FunctionRecorder:
         parts = [part for found in metadata.function_graphs for part in found.partition_graphs]
         operations = {node.op for part in parts for node in part.node}
         self._collectives[name] = tuple(sorted(op for op in operations if op.startswith(_REDUCES)))
+        self._fallen[name] = self.fallen_in(parts, graph)
         yield from self.edges_in(parts, graph, frame)
+
+    def fallen_in(self, parts: Iterable[Any], graph: Any) -> tuple[Fallen, ...]:
+        """What ran elsewhere than it was asked to; ``graph`` is the whole one."""
+        return fallen_in(
+            self.context,
+            parts,
+            lambda node: self._operation(graph, node.name, node),
+            self._kernels,
+        )
 
     def edges_in(self, parts: Iterable[Any], graph: Any, frame: FrameType | None) -> Iterator[Edge]:
         """The edges that cross between the parts of a graph; ``graph`` is the whole one."""
@@ -257,6 +278,7 @@ class FunctionRecorder:
             stack=stack,
             phase=int(phase),
             module=self.context.string(layer) if layer else -1,
+            port=int(port or 0),
         )
 
     @staticmethod
@@ -265,9 +287,9 @@ class FunctionRecorder:
         if graph is None:
             return None
         originals = made.experimental_debug_info.original_node_names if made is not None else ()
-        fed = _FED.match(name)
-        if fed is not None:
-            originals = (*originals, fed[1])
+        fed = fed_tensor(name).rpartition(":")[0]
+        if fed:
+            originals = (*originals, fed)
         for candidate in (*originals, name):
             try:
                 return graph.get_operation_by_name(candidate)
@@ -280,6 +302,14 @@ class FunctionRecorder:
     def ask(self, edges: tuple[Edge, ...], inputs: list[Any], frame: FrameType | None) -> None:
         """A session is about to run: recording has no objection."""
 
+    def fell(self, fallen: tuple[Fallen, ...], start_ns: int) -> None:
+        """A graph has run whose operations did not all run where they were asked to."""
+        add_fallen(self.context, fallen, start_ns, self.context.state())
+
+    def span(self, kind: str, name: str, owner: object, start_ns: int) -> None:
+        """A session's run has ended; ``owner`` tells runs of one set of fetches from others."""
+        self.context.add_span(kind, name, self.context.owner(owner), start_ns)
+
     def ran(
         self,
         edges: tuple[Edge, ...] | None,
@@ -287,6 +317,7 @@ class FunctionRecorder:
         start_ns: int,
         frame: FrameType | None,
         *,
+        values: Mapping[str, Any],
         late: bool,  # noqa: ARG002  (guards)
     ) -> None:
         """A session has run; None for edges that could not be read."""
@@ -294,7 +325,11 @@ class FunctionRecorder:
             self._note("a session ran with options of its own: what it copies is not seen", frame)
             return
         try:
-            self._rows(edges, inputs, start_ns, self.context.state())
+            state = self.context.state()
+            inner = tuple(edge for edge in edges if edge.tensor not in values)
+            self._rows(inner, inputs, start_ns, state)
+            outer = [(edge, values[edge.tensor]) for edge in edges if edge.tensor in values]
+            self._add_given(outer, start_ns + len(inner), state, frame)
         except Exception as error:  # noqa: BLE001
             self.context.failed(error)
 
@@ -330,6 +365,32 @@ class FunctionRecorder:
                 )
             )  # fmt: skip
 
+    def _add_given(
+        self,
+        given: Iterable[tuple[Edge, Any]],
+        start_ns: int,
+        state: ThreadState,
+        frame: FrameType | None,
+    ) -> None:
+        """Rows of what a session was fed and what it fetched: at its line, with their content."""
+        context = self.context
+        end = now_ns()
+        stack = context.sites.capture(frame)
+        for number, (edge, value) in enumerate(given):
+            array = np.asarray(value)
+            if not array.nbytes:
+                continue
+            kind = context.string(edge.dtype)
+            context.excuse(start_ns + number, state)
+            context.add_copy(
+                (
+                    start_ns + number, end - start_ns, edge.source.number, edge.target.number,
+                    array.nbytes, kind, kind, context.shape(array.shape), False, not edge.waits,
+                    edge.waits, -1, -1, -1, -1, *hash_array(array), context.string("_Send"), -1,
+                    stack, state.thread, edge.phase or state.phase, edge.module, 0,
+                )
+            )  # fmt: skip
+
     def elsewhere(self, device: str, frame: FrameType | None) -> None:
         """A function may have run in another process, which nobody looks at."""
         job = device.partition("/job:")[2].partition("/")[0]
@@ -344,6 +405,19 @@ class FunctionRecorder:
             self._noted.add(text)
             stack = self.context.sites.capture(frame) if frame is not None else -1
             self.context.writer.note("PA902", text, stack)
+
+
+def fed_tensor(name: str) -> str:
+    """The tensor "x:0" that became the argument ``_arg_x_0_3`` of a session's graph; else ""."""
+    found = _FED.match(name)
+    return f"{found[1]}:{found[2]}" if found is not None else ""
+
+
+def hash_array(array: np.ndarray[Any, Any]) -> tuple[int, int]:
+    """``(hash, HashKind)`` of an array's content, nothing for one that is not contiguous."""
+    if not array.flags.c_contiguous or array.dtype.hasobject:
+        return 0, int(HashKind.NONE)
+    return hash_bytes(array.ctypes.data, array.nbytes)
 
 
 def batch_of(inputs: list[Any]) -> int | None:

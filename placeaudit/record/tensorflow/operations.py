@@ -17,15 +17,14 @@ from types import FrameType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from tensorflow.python.framework import dtypes, op_def_registry, ops
 from tensorflow.python.ops import resource_variable_ops
 
 from placeaudit.model import HashKind
 from placeaudit.record.clock import now_ns
-from placeaudit.record.content import hash_bytes
 from placeaudit.record.tensorflow.context import FIRST_TENSOR, Known, TensorflowContext, ThreadState
-from placeaudit.record.tensorflow.graphs import FunctionRecorder, is_function
+from placeaudit.record.tensorflow.graph_fallbacks import absent, is_lookup
+from placeaudit.record.tensorflow.graphs import FunctionRecorder, hash_array, is_function
 from placeaudit.record.tensorflow.variables import Variables
 from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 
@@ -240,11 +239,11 @@ class OperationRecorder:
             return
         context = self.context
         if any(isinstance(v, ops.EagerTensor) and v.dtype == _RESOURCE for v in inputs):
-            reason = "resource"
-        elif asked.name in self._devices():
-            reason = "no kernel"
+            # Other resources without a kernel are TensorFlow's own doing.
+            nowhere = is_lookup(call.operation) and not self._kernels.gpu_kernel(call.operation, {})
+            reason = "no kernel" if nowhere else "resource"
         else:
-            reason = "no device"
+            reason = absent(context, asked.name) or "no kernel"
         flat = [t for v in inputs for t in (v if isinstance(v, (list, tuple)) else (v,))]
         types = ", ".join(
             str(getattr(t.dtype, "name", t.dtype)) for t in flat if hasattr(t, "dtype")
@@ -256,12 +255,6 @@ class OperationRecorder:
                 *context.where(call.frame, call.state),
             )
         )  # fmt: skip
-
-    def _devices(self) -> frozenset[str]:
-        """Names of the GPUs that are there."""
-        return frozenset(
-            self.context.device(gpu.name).name for gpu in tf.config.list_logical_devices("GPU")
-        )
 
     def _wait(self, call: Call, here: Known) -> None:
         context = self.context
@@ -403,13 +396,6 @@ def device_of(inputs: Sequence[Any], result: Any) -> str | None:
         if isinstance(value, ops.EagerTensor) and value.dtype == _RESOURCE:
             return str(value.device)
     return None
-
-
-def hash_array(array: np.ndarray[Any, Any]) -> tuple[int, int]:
-    """``(hash, HashKind)`` of an array's content, nothing for one that is not contiguous."""
-    if not array.flags.c_contiguous or array.dtype.hasobject:
-        return _NO_HASH
-    return hash_bytes(array.ctypes.data, array.nbytes)
 
 
 def bytes_of(tensor: Any) -> int:

@@ -25,6 +25,7 @@ __all__ = ["PhaseSource"]
 _CALLBACKS: Final = "keras.src.callbacks.callback_list"
 _OPTIMIZER: Final = "keras.src.optimizers.base_optimizer"
 _LAYER: Final = "keras.src.layers.layer"
+_TRAINER: Final = "keras.src.backend.tensorflow.trainer"
 
 
 class PhaseSource:
@@ -42,6 +43,7 @@ class PhaseSource:
         self._when_imported(_CALLBACKS, self._keras_loops)
         self._when_imported(_OPTIMIZER, self._keras_optimizer)
         self._when_imported(_LAYER, self._keras_layer)
+        self._when_imported(_TRAINER, self._keras_trainer)
 
     def disarm(self) -> None:
         """Await no more imports; the patches are undone by their set."""
@@ -136,24 +138,34 @@ class PhaseSource:
     def _keras_loops(self, module: Any) -> None:
         """``fit`` marks its steps; ``evaluate`` and ``predict`` are a phase of their own."""
         loops = module.CallbackList
-        self._patches.wrap(loops, "on_train_batch_end", self._step_end)
+        self._patches.wrap(
+            loops, "on_train_batch_end", lambda f: self._step_end(f, "batches of fit")
+        )
         for name in ("test", "predict"):
             self._patches.wrap(
                 loops, f"on_{name}_begin", lambda f: self._phase_from(f, Phase.EVALUATION)
             )
             self._patches.wrap(loops, f"on_{name}_end", lambda f: self._phase_to(f, Phase.OTHER))
 
-    def _step_end(self, original: Callable[..., Any]) -> Callable[..., Any]:
+    def _keras_trainer(self, module: Any) -> None:
+        """``train_on_batch`` is a step, and no callback hears of it."""
+        self._patches.wrap(
+            module.TensorFlowTrainer,
+            "train_on_batch",
+            lambda f: self._step_end(f, "train_on_batch"),
+        )
+
+    def _step_end(self, original: Callable[..., Any], name: str) -> Callable[..., Any]:
         context = self._context
 
         @functools.wraps(original)
-        def on_train_batch_end(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def end(self: Any, *args: Any, **kwargs: Any) -> Any:
             try:
                 return original(self, *args, **kwargs)
             finally:
-                context.mark_step("batches of fit")
+                context.mark_step(name)
 
-        return on_train_batch_end
+        return end
 
     def _phase_from(self, original: Callable[..., Any], phase: Phase) -> Callable[..., Any]:
         context = self._context

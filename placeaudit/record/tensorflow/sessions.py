@@ -11,17 +11,19 @@ import functools
 import sys
 import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import pywrap_tf_session, session
 
 from placeaudit.record.clock import now_ns
+from placeaudit.record.tensorflow.graphs import fed_tensor
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from placeaudit.record.tensorflow.graph_fallbacks import Fallen
     from placeaudit.record.tensorflow.graphs import Edge, FunctionRecorder
     from placeaudit.record.tensorflow.patches import PatchSet
 
@@ -29,10 +31,25 @@ __all__ = ["SessionRecorder"]
 
 #: Sets of feeds and fetches of one session that are told apart.
 _MOST: Final = 1000
+#: How operations are called that train a variable; an initializer's ``Assign`` does not.
+_UPDATES: Final = (
+    "Apply", "AssignAdd", "AssignSub", "ResourceApply", "ResourceScatter", "ResourceSparseApply",
+    "Scatter", "SparseApply",
+)  # fmt: skip
 #: The parts that the first run of each set was cut into: guards and recording share them.
 _KNOWN: Final[weakref.WeakKeyDictionary[Any, dict[object, tuple[Any, ...]]]] = (
     weakref.WeakKeyDictionary()
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What one set of feeds and fetches does in each run."""
+
+    edges: tuple[Edge, ...] = ()
+    fallen: tuple[Fallen, ...] = ()
+    #: Type of an operation that trains a variable, "" where there is none: it is no step then.
+    update: str = ""
 
 
 class SessionRecorder:
@@ -40,9 +57,7 @@ class SessionRecorder:
 
     def __init__(self, functions: FunctionRecorder) -> None:
         self._functions = functions
-        self._edges: weakref.WeakKeyDictionary[Any, dict[object, tuple[Edge, ...]]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._runs: weakref.WeakKeyDictionary[Any, dict[object, _Run]] = weakref.WeakKeyDictionary()
 
     def arm(self, patches: PatchSet) -> None:
         """Look at every run."""
@@ -60,10 +75,10 @@ class SessionRecorder:
                 return plain(options, metadata)
             frame = sys._getframe(1)
             key = self._key(self_, targets, fetches, feeds)
-            known = self._edges.setdefault(self_, {})
+            known = self._runs.setdefault(self_, {})
             shapes = [feed for feed in feeds.values() if hasattr(feed, "shape")]
             if key in known:
-                self._functions.ask(known[key], shapes, frame)
+                self._functions.ask(known[key].edges, shapes, frame)
             start = now_ns()
             parts = _KNOWN.setdefault(self_, {}).get(key)
             if parts is None and options is None and metadata is None and len(known) < _MOST:
@@ -72,16 +87,29 @@ class SessionRecorder:
             else:
                 result = plain(options, metadata)
             late = key not in known
-            if late and parts is not None:
-                try:
-                    known[key] = tuple(self._read(self_, parts, fetches, frame))
-                except Exception as error:  # noqa: BLE001  (our failure is not the program's)
-                    known[key] = ()
-                    context.failed(error)
-            self._functions.ran(known.get(key), shapes, start, frame, late=late)
+            try:
+                if late and parts is not None:
+                    known[key] = _Run()
+                    known[key] = self._read(self_, parts, fetches, frame)
+                values = dict(zip((t.name for t in fetches), result or (), strict=False))
+                values |= {tensor.deref().name: feed for tensor, feed in feeds.items()}
+                self._after(known.get(key), start)
+            except Exception as error:  # noqa: BLE001  (our failure is not the program's)
+                values = {}
+                context.failed(error)
+            edges = known[key].edges if key in known else None
+            self._functions.ran(edges, shapes, start, frame, values=values, late=late)
             return result
 
         return _do_run
+
+    def _after(self, run: _Run | None, start_ns: int) -> None:
+        """What fell to the host, and the span of the run: a step, where it trains."""
+        if run is None:
+            return
+        self._functions.fell(run.fallen, start_ns)
+        kind = "optimizer" if run.update else "module"
+        self._functions.span(kind, run.update or "Session.run", run, start_ns)
 
     @staticmethod
     def _key(session_: Any, targets: Iterable[Any], fetches: Iterable[Any], feeds: Any) -> object:
@@ -94,12 +122,18 @@ class SessionRecorder:
 
     def _read(
         self, session_: Any, parts: tuple[Any, ...], fetches: Iterable[Any], frame: FrameType
-    ) -> Iterable[Edge]:
-        """The edges; the host waits for those that a fetch makes."""
-        names = {tensor.op.name for tensor in fetches}
-        for edge in self._functions.edges_in(parts, session_.graph, frame):
-            fetched = edge.node in names and edge.target.is_host
-            yield replace(edge, waits=fetched)
+    ) -> _Run:
+        """What the parts of a graph say; the host waits for edges that a fetch makes."""
+        names = {tensor.name for tensor in fetches}
+        graph, edges = session_.graph, []
+        for edge in self._functions.edges_in(parts, graph, frame):
+            name = f"{edge.node}:{edge.port}"
+            fetched = name in names and edge.target.is_host
+            fed = fed_tensor(edge.node) if edge.source.is_host else ""
+            edges.append(replace(edge, waits=fetched, tensor=name if fetched else fed))
+        operations = sorted({node.op for part in parts for node in part.node})
+        update = next((name for name in operations if name.startswith(_UPDATES)), "")
+        return _Run(tuple(edges), self._functions.fallen_in(parts, graph), update)
 
 
 def _with_parts(run: Callable[..., Any]) -> tuple[Any, tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""PA307: loaded tensors that landed on the host and are uploaded again and again."""
+"""PA307: what was loaded or deserialized landed on the host although a device uses it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from placeaudit.analyze.callsite import CallSite, call_site, upload_at
 from placeaudit.model import Certainty, Evidence, Finding, Frame, Severity
 from placeaudit.rules.base import by_library, finding, plural
 from placeaudit.rules.facts import Facts, Group
+from placeaudit.rules.placement.lost_vectors import lost_vectors
 from placeaudit.rules.transfers.duplicate_upload import duplicate_uploads
 
 __all__ = ["LostPlacement", "lost_placements"]
@@ -75,6 +76,7 @@ class LostPlacement:
         for group in facts.groups(copies, np.flatnonzero(facts.once(lost_placements))):
             if int(copies.steady[group.rows].sum()) >= least:
                 yield self._finding(facts, group)
+        yield from lost_vectors(self, facts)
 
     def _finding(self, facts: Facts, group: Group) -> Finding:
         audit, rows = facts.audit, group.rows

@@ -14,6 +14,7 @@ from placeaudit.rules.facts import Facts, Group
 __all__ = ["SilentFallback"]
 
 _NO_DEVICE: Final = "no device"
+_HIDDEN: Final = "hidden"
 _NO_KERNEL: Final = "no kernel"
 _COLOCATION: Final = "colocation"
 _UNUSED: Final = "unused"
@@ -21,7 +22,9 @@ _UNUSED: Final = "unused"
 _EXPECTED: Final = "expected"
 _UNSTATED: Final = "unstated"
 _GUESSED: Final = frozenset({_UNUSED, _EXPECTED, _UNSTATED})
-_REASONS: Final = (_NO_DEVICE, _NO_KERNEL, _COLOCATION, _UNUSED, _EXPECTED, _UNSTATED)
+_REASONS: Final = (
+    _NO_DEVICE, _HIDDEN, _NO_KERNEL, _COLOCATION, _UNUSED, _EXPECTED, _UNSTATED
+)  # fmt: skip
 _ASK: Final = (
     "ask tf.config.list_logical_devices() for a device that is there, or "
     "tf.config.set_soft_device_placement(False) to be told"
@@ -108,6 +111,12 @@ def _explained(reason: str, requested: str, types: str) -> tuple[Severity, str, 
     kind = requested.partition(":")[0]
     if reason == _NO_DEVICE:
         return Severity.WARNING, f"there is no {requested} here", _ASK
+    if reason == _HIDDEN:
+        why = (
+            f"{requested} is none of the visible devices, which are numbered from {kind}:0 "
+            "whatever was hidden before them"
+        )
+        return Severity.WARNING, why, _ASK
     if reason == _NO_KERNEL:
         return (
             Severity.INFO,

@@ -34,6 +34,8 @@ __all__ = [
     "TensorflowSmallCopies",
 ]
 
+#: How a copy of a session's graph is called.
+_SESSION: Final = "_Send"
 _WEIGHTS: Final = "set_weights"
 
 
@@ -52,14 +54,21 @@ class TensorflowRoundTrip(RoundTrip):
     """Values that ``.numpy()`` or ``predict()`` brought to the host go back unchanged.
 
     Keep the tensor: an operation takes it as it is, and ``model(x, training=False)`` returns one
-    where ``model.predict(x)`` returns an array.  Of weights, ``target.assign(source)`` variable by
+    where ``model.predict(x)`` returns an array.  What a ``Session`` fetches only to feed it again
+    belongs in a variable of its graph.  Of weights, ``target.assign(source)`` variable by
     variable stays on the device, where ``set_weights(get_weights())`` does not.
     """
 
     def _finding(self, facts: Facts, group: Group, trips: Trips) -> Finding:
         found = super()._finding(facts, group, trips)
         device = found.dst
-        if _called(facts, group) == _WEIGHTS:
+        first = int(facts.audit.copies.operation[group.rows[0]])
+        if facts.audit.text(first) == _SESSION:
+            fix = (
+                "keep it in a variable of the graph, which the next run finds where it is "
+                "(`v.assign(…)` among the fetches' operations), and fetch it when the host needs it"
+            )
+        elif _called(facts, group) == _WEIGHTS:
             fix = (
                 "copy variable by variable, which stays on the device: "
                 "`for mine, other in zip(target.variables, source.variables): mine.assign(other)`"

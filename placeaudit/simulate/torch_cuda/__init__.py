@@ -35,6 +35,7 @@ from placeaudit.simulate.torch_cuda.patches import (
     forget_initialization,
     leave_initialization,
 )
+from placeaudit.simulate.torch_cuda.philox import add_distributed_random
 from placeaudit.simulate.torch_cuda.profiling import add_profiling
 from placeaudit.simulate.torch_cuda.runtime import add_runtime
 from placeaudit.simulate.torch_cuda.selftest import run_selftest
@@ -102,6 +103,7 @@ class Installation:
             _process.kernels = Kernels(_process.native)
         add_collectives(patches)
         add_syncnorm(patches)
+        add_distributed_random(patches)
         retag.ledgers.append(self._ledger)
         patches.on_undo(lambda: retag.ledgers.remove(self._ledger))
 

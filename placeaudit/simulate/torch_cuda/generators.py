@@ -30,6 +30,7 @@ from placeaudit.simulate.torch_cuda.machine import (
     memory,
     open_library,
 )
+from placeaudit.simulate.torch_cuda.philox import as_host_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,8 +49,6 @@ _DEFAULT_SEED: Final = 67280421310721
 _CPU_DEVICE: Final = 0xFF00  # type 0, index -1
 _DEVICE_MASK: Final = 0xFFFF
 _SEARCHED_WORDS: Final = 16
-#: State of a CUDA generator: seed and offset (``CUDAGeneratorImpl.cpp``).
-_CUDA_STATE_BYTES: Final = 16
 
 
 def _impl_of(generator: torch.Generator) -> int:
@@ -152,11 +151,8 @@ class _DefaultGenerator(torch.Generator):
         return torch.default_generator.get_state()
 
     def set_state(self, new_state: torch.Tensor) -> torch.Generator:
-        """Of a run on a real device there is a seed to take up, not a place in the host's row."""
-        if new_state.numel() == _CUDA_STATE_BYTES:
-            torch.default_generator.manual_seed(int(new_state[:8].view(torch.int64).item()))
-        else:
-            torch.default_generator.set_state(new_state)
+        """Takes a real device's state (seed and offset) too: for the same, always the same row."""
+        torch.default_generator.set_state(as_host_state(new_state))
         return self
 
     def manual_seed(self, seed: int) -> torch.Generator:

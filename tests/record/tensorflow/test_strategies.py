@@ -39,9 +39,13 @@ def test_output_and_the_programs_own_graph_trace_stay(recorded: tuple[str, Path]
 
 def test_a_session_copies_feeds_inner_edges_and_fetches(recorded: tuple[str, Path]) -> None:
     sizes = [rows * 4 * 4 for rows in (2, 3, 5)]  # the last in another thread
-    assert at(recorded[1], "# fed") == [("cpu", "GPU:0", size) for size in sizes]
     assert at(recorded[1], "# to GPU:1") == [("GPU:0", "GPU:1", size) for size in sizes]
-    assert at(recorded[1], "# fetched") == [("GPU:1", "cpu", size) for size in sizes]
+    # What is fed and fetched crosses at the line that runs the session.
+    given = [(("cpu", "GPU:0", size), ("GPU:1", "cpu", size)) for size in sizes]
+    ran = at(recorded[1], "# fed, fetched")
+    assert sorted(ran) == sorted(row for pair in given for row in pair)
+    hashed = [row for row in copies_of(recorded[1]) if row["content_hash"]]
+    assert [row["bytes"] for row in hashed if row["operation"] == "_Send"].count(32) == 2
     waits = {row["operation"]: row["waits"] for row in copies_of(recorded[1]) if row["waits"]}
     assert "_Send" in waits  # the host waits for what it fetches
 

@@ -54,6 +54,38 @@ def product() -> Any:
     return (rows @ whole).full_tensor().tolist()
 
 
+def drawn() -> list[Any]:
+    """Random numbers of distributed tensors: one row over all ranks, or the same on each."""
+    mesh = init_device_mesh("cuda", (2,))
+    torch.manual_seed(3)
+    split = torch.distributed.tensor.rand(4, 2, device_mesh=mesh, placements=[Shard(0)])
+    same = torch.distributed.tensor.randn(3, device_mesh=mesh, placements=[Replicate()])
+    dropped = nn.functional.dropout(split, 0.5)
+    own = torch.Generator("cuda").manual_seed(8)
+    rows = distribute_tensor(torch.zeros(4, 2, device="cuda"), mesh, [Shard(0)])
+    rows.uniform_(generator=own)
+    return [t.full_tensor().tolist() for t in (split, same, dropped, rows)] + [
+        same.to_local().tolist(),
+        torch.rand(2, device="cuda").tolist(),
+    ]
+
+
+def materialised() -> tuple[list[float], float]:
+    """A model made without memory, sharded, and initialised in place; and its loss."""
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+    for layer in (model[0], model[2]):
+        fully_shard(layer)
+    fully_shard(model)
+    model.to_empty(device="cuda")
+    torch.manual_seed(5)
+    for layer in (model[0], model[2]):
+        layer.reset_parameters()  # type: ignore[operator]
+    weight: Any = model[0].weight
+    first = weight.full_tensor()[:, 0].tolist()
+    return first, train(model, "cuda")
+
+
 def work(rank: int, folder: str) -> None:
     warnings.simplefilter("ignore")
     os.environ["LOCAL_RANK"] = str(rank)
@@ -66,6 +98,9 @@ def work(rank: int, folder: str) -> None:
         "FullyShardedDataParallel": train(FullyShardedDataParallel(make().cuda()), "cuda"),
         "product": product(),
     }
+    everywhere: list[Any] = [None, None]
+    dist.all_gather_object(everywhere, (drawn(), materialised()))
+    found["drawn"], found["materialised"] = ([of[part] for of in everywhere] for part in (0, 1))
     if rank == 0:
         print(json.dumps(found))
     dist.destroy_process_group()

@@ -125,6 +125,21 @@ def test_sharded_training_loses_what_one_process_does(tmp_path: Path) -> None:
     assert found["fully_shard"] == pytest.approx(found["plain"], rel=1e-6)
     assert found["FullyShardedDataParallel"] == pytest.approx(found["plain"], rel=1e-6)
     assert found["product"] == [[1, 1, 1], [5, 5, 5], [9, 9, 9], [13, 13, 13]]
+    # Random operators of distributed tensors keep the ranks in step.
+    split, same, dropped, own, local, after = found["drawn"][0]
+    assert found["drawn"][1] == [split, same, dropped, own, local, after]
+    assert local == same
+    for rows in (split, own):
+        numbers = [value for row in rows for value in row]
+        assert len(set(numbers)) == len(numbers)
+        assert all(0 <= value < 1 for value in numbers)
+    assert {round(y / x, 6) for xs, ys in zip(split, dropped, strict=True)
+            for x, y in zip(xs, ys, strict=True)} == {0, 2}  # fmt: skip
+    (weights, loss), other = found["materialised"]
+    assert other == [weights, loss]
+    assert len(set(weights)) == 32
+    assert max(map(abs, weights)) <= 0.25  # 1 / sqrt(16)
+    assert 0 < loss < 3
 
 
 # --- the operators of SyncBatchNorm, against the batch norm of one process -----------------------

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 
+from placeaudit.simulate.torch_cuda.philox import as_cuda_state
+
 pytestmark = pytest.mark.usefixtures("cuda")
 
 DRAWS: dict[str, Callable[[str, torch.Generator], torch.Tensor]] = {
@@ -87,3 +89,28 @@ def test_a_state_saved_on_a_real_device_seeds() -> None:
     state = torch.tensor([9, 4], dtype=torch.int64).view(torch.uint8)
     torch.cuda.set_rng_state(state)
     assert torch.cuda.initial_seed() == 9
+    first = torch.rand(3, device="cuda")
+    torch.rand(7, device="cuda")
+    torch.cuda.set_rng_state(state)
+    assert torch.equal(torch.rand(3, device="cuda"), first)
+    # At another place of the row other numbers, at its beginning those of the seed.
+    torch.cuda.set_rng_state(torch.tensor([9, 8], dtype=torch.int64).view(torch.uint8))
+    assert not torch.equal(torch.rand(3, device="cuda"), first)
+    torch.cuda.set_rng_state(torch.tensor([9, 0], dtype=torch.int64).view(torch.uint8))
+    begun = torch.rand(3, device="cuda")
+    torch.cuda.manual_seed(9)
+    assert torch.equal(torch.rand(3, device="cuda"), begun)
+
+
+def test_a_state_as_seed_and_offset_keeps_both() -> None:
+    torch.manual_seed(-3)
+    shown = as_cuda_state(torch.cuda.get_rng_state())
+    assert shown.view(torch.int64).tolist() == [-3, 0]
+    there = torch.tensor([-3, 1 << 40], dtype=torch.int64).view(torch.uint8)
+    torch.cuda.set_rng_state(there)
+    assert torch.equal(as_cuda_state(torch.cuda.get_rng_state()), there)
+    torch.rand(2, device="cuda")
+    seed, offset = as_cuda_state(torch.cuda.get_rng_state()).view(torch.int64).tolist()
+    assert seed == -3
+    assert offset not in {0, 1 << 40}
+    assert offset % 4 == 0

@@ -44,14 +44,15 @@ setter = tf.compat.v1.train.replica_device_setter(
     ps_tasks=1, ps_device="/device:CPU:0", worker_device="/device:GPU:1"
 )
 with graph.as_default():
-    fed = tf.compat.v1.placeholder(tf.float32, [None, 4])  # fed
+    fed = tf.compat.v1.placeholder(tf.float32, [None, 4])
     product = tf.matmul(fed, tf.ones([4, 4]))  # to GPU:1
     with graph.device(setter):
-        squared = tf.square(product)  # fetched
+        squared = tf.square(product)
 
 
 def run(session, rows):
-    print(float(session.run(squared, {fed: np.ones((rows, 4), np.float32)}).sum()))
+    found = session.run(squared, {fed: np.ones((rows, 4), np.float32)})  # fed, fetched
+    print(float(found.sum()))
 
 
 with tf.compat.v1.Session(graph=graph) as session:
