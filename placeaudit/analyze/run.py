@@ -256,12 +256,19 @@ def _fallbacks(merge: Merge) -> Fallbacks:
     )
 
 
+#: Stacks of a vector operation beside its own.
+_MADE = ("restored", "left_made", "right_made")
+
+
 def _vectors(merge: Merge) -> VectorOperations:
     """The vector operations of all processes in order of time."""
     merged = merge.merged("vectors")
     where = merge.where(merged, "vectors")
     merge.judge(where, merged.time)
-    texts = ("cls", "operation", "left", "right", "result", "plugin", "left_state", "right_state")
+    texts = (
+        "cls", "operation", "left", "right", "result", "plugin", "role", "left_state",
+        "right_state", "left_origin", "right_origin",
+    )  # fmt: skip
     return VectorOperations(
         time_ns=merged.time,
         host_ns=merged.take("host_ns", np.int64),
@@ -269,6 +276,7 @@ def _vectors(merge: Merge) -> VectorOperations:
         right_bytes=merged.take("right_bytes", np.int64),
         apart=merged.take("apart", np.int32),
         **{name: merged.take(name, np.int32, merge.text) for name in texts},
+        **{name: _sites(merge, merged, "vectors", name) for name in _MADE},
         **where,
     )
 
@@ -276,15 +284,18 @@ def _vectors(merge: Merge) -> VectorOperations:
 def _datasets(merge: Merge) -> Datasets:
     """The pipelines of all processes."""
     merged = merge.merged("datasets")
-
-    def sites(process: int) -> Array:
-        tables = merge.record.processes[process].tables
-        return merge.sites_of(process, column(tables["datasets"], "stack"))
-
     return Datasets(
         dataset=merged.take("dataset", np.int64, merge.storage),
-        site=merged.derive(np.int32, sites),
+        site=_sites(merge, merged, "datasets", "stack"),
         **{name: merged.take(name, np.int32, merge.text) for name in ("stage", "reason", "stages")},
+    )
+
+
+def _sites(merge: Merge, merged: Merged, table: str, name: str) -> Array:
+    """The sites of a column of stacks."""
+    return merged.derive(
+        np.int32,
+        lambda p: merge.sites_of(p, column(merge.record.processes[p].tables[table], name)),
     )
 
 
@@ -296,12 +307,7 @@ def _placements(merge: Merge) -> Placements:
         time_ns=merged.time,
         bytes=merged.take("bytes", np.int64),
         identity=merged.take("identity", np.int64),
-        site=merged.derive(
-            np.int32,
-            lambda p: merge.sites_of(
-                p, column(merge.record.processes[p].tables["placements"], "stack")
-            ),
-        ),
+        site=_sites(merge, merged, "placements", "stack"),
         process=merged.process(),
         **{name: merged.take(name, np.int32, merge.text) for name in texts},
     )

@@ -30,10 +30,19 @@ class VectorOperations:
     left_bytes: npt.NDArray[np.int64]
     right_bytes: npt.NDArray[np.int64]
     apart: npt.NDArray[np.int32]
-    #: Optimizer plug-in it ran in, and which of its states stood on either side; -1 none.
+    #: Plug-in or aggregator it ran in, and which of its states stood on either side; -1 none.
     plugin: npt.NDArray[np.int32]
+    #: "module", "regularizer", "aggregator", "aggregate".
+    role: npt.NDArray[np.int32]
     left_state: npt.NDArray[np.int32]
     right_state: npt.NDArray[np.int32]
+    #: Site of the latest ``set_state`` of the plug-in; one without a frame where there was none.
+    restored: npt.NDArray[np.int32]
+    #: How the operands, or what they were computed from, came to be, and at which site.
+    left_origin: npt.NDArray[np.int32]
+    right_origin: npt.NDArray[np.int32]
+    left_made: npt.NDArray[np.int32]
+    right_made: npt.NDArray[np.int32]
     site: npt.NDArray[np.int32]
     stack: npt.NDArray[np.int32]
     thread: npt.NDArray[np.int64]

@@ -8,14 +8,18 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, Final, Protocol
 
 from placeaudit.errors import PlaceauditError
 from placeaudit.import_hook import FRAMEWORKS, ImportHook, is_imported
 from placeaudit.inherit import SIMULATE_VARIABLE
+from placeaudit.model import Phase
 from placeaudit.record.sites import Sites
 from placeaudit.record.vector_library import VectorLibrary
-from placeaudit.record.vectors import VectorSource
+from placeaudit.record.vector_source import VectorSource, Where
 from placeaudit.record.window import DEFAULT, StepWindow
 from placeaudit.simulate.frameworks import install
 from placeaudit.store.writer import RecordWriter
@@ -57,6 +61,14 @@ class Source(Protocol):
     def settle(self) -> None:
         """Hand out the rows that are held back."""
 
+    def where(self, frame: FrameType) -> Where | None:
+        """The site columns of an event of another layer at ``frame``; None while not recording."""
+        ...
+
+    def in_phase(self, phase: Phase) -> Callable[[], None]:
+        """The calling thread is in ``phase`` until what is returned is called."""
+        ...
+
     def contexts(self) -> dict[str, int]:
         """Devices this process has initialised, with the bytes allocated there so far."""
         ...
@@ -85,8 +97,8 @@ class Backends:
         self._placement_log = placement_log
         self._sources: list[Source] = []
         self._hooks: list[ImportHook] = []
-        self._vectors = VectorSource(writer, sites)
-        self._vector_library = VectorLibrary(self._vectors, writer, sites)
+        self._vectors = VectorSource(writer, sites, self)
+        self._vector_library = VectorLibrary(self._vectors, writer, sites, self)
 
     def arm(self) -> None:
         """Arm what is imported already and wait for the import of what is not."""
@@ -137,6 +149,7 @@ class Backends:
     def after_fork(self) -> None:
         """In a forked child."""
         self._is_child = True
+        self._vectors.after_fork()
         self._vector_library.after_fork()
         for source in self._sources:
             source.after_fork()
@@ -155,6 +168,27 @@ class Backends:
         """Hand out the rows that are held back."""
         for source in self._sources:
             source.settle()
+
+    def where(self, frame: FrameType) -> Where:
+        """The site columns of an event at ``frame``, of the framework that knows its phase."""
+        found: Where | None = None
+        for source in self._sources:
+            known = source.where(frame)
+            if known is not None and (found is None or known[2] != int(Phase.OTHER)):
+                found = known
+        if found is not None:
+            return found
+        return self._sites.capture(frame), threading.get_native_id(), int(Phase.OTHER), -1, 0
+
+    def in_phase(self, phase: Phase) -> Callable[[], None]:
+        """The calling thread is in ``phase``, in every framework, until the result is called."""
+        leave = [source.in_phase(phase) for source in self._sources]
+
+        def leave_all() -> None:
+            for each in leave:
+                each()
+
+        return leave_all
 
     def contexts(self) -> dict[str, int]:
         """Devices this process has initialised, with the bytes allocated there so far."""

@@ -78,14 +78,18 @@ def package_of(file: str) -> str:
 class _Resolved:
     """What is known of one interned chain of frames."""
 
-    __slots__ = ("has_user", "stack")
+    __slots__ = ("has_library", "has_user", "stack")
 
-    def __init__(self, stack: int, *, has_user: bool) -> None:
+    def __init__(self, stack: int, *, has_user: bool, has_library: bool) -> None:
         self.stack = stack
         self.has_user = has_user
+        #: Code of an installed package that is not the framework itself.
+        self.has_library = has_library
 
 
-_NOTHING: Final = _Resolved(-1, has_user=False)
+_NOTHING: Final = _Resolved(-1, has_user=False, has_library=False)
+#: Packages whose frames in a backward pass only carry out what the forward line asked for.
+_FRAMEWORK: Final = frozenset({"", "torch", "<stdlib>", "placeaudit"})
 
 
 class Sites:
@@ -96,6 +100,7 @@ class Sites:
         self._lock = threading.Lock()
         self._chains: dict[tuple[int, ...], _Resolved] = {}
         self._stacks: dict[tuple[int, ...], int] = {}
+        self._frames_of: list[tuple[int, ...]] = []
         self._frames: dict[tuple[int, int], tuple[int, Frame]] = {}
         self._rows: dict[Frame, int] = {}
         self._codes: dict[int, CodeType] = {}
@@ -110,6 +115,7 @@ class Sites:
         self._lock = threading.Lock()
         for cache in (self._chains, self._stacks, self._frames, self._rows, self._sources):
             cache.clear()
+        self._frames_of.clear()
         self._chained = 0
         self._full = False
 
@@ -121,6 +127,18 @@ class Sites:
         """The id of the part inside ``end``'s frame if the user's code runs there, else -1."""
         resolved = self._chain(frame, end)
         return resolved.stack if resolved.has_user else -1
+
+    def capture_onto(self, frame: FrameType | None, end: CodeType, outer: int) -> int:
+        """The id of the part inside ``end``'s frame, called from the stack ``outer``.
+
+        -1 where no installed package's code runs in that part: the framework's own says nothing.
+        """
+        resolved = self._chain(frame, end)
+        if not resolved.has_library or resolved.stack < 0:
+            return -1
+        with self._lock:
+            inner = self._frames_of[resolved.stack]
+            return self._stack((inner + self._frames_of[outer])[:MAX_DEPTH])
 
     def known(self, places: Iterable[tuple[str, int, str]]) -> int:
         """The id of a stack that a framework has kept: (file, line, function), innermost first.
@@ -175,8 +193,11 @@ class Sites:
             # Without one of its frames a stack would name another place.
             if shown and all(number >= 0 for number, _ in shown):
                 ids = tuple(number for number, _ in shown)
-                user = any(not f.package for _, f in shown)
-                resolved = _Resolved(self._stack(ids), has_user=user)
+                resolved = _Resolved(
+                    self._stack(ids),
+                    has_user=any(not f.package for _, f in shown),
+                    has_library=any(f.package not in _FRAMEWORK for _, f in shown),
+                )
             self._chains[key] = resolved
             self._chained += len(key) // 2
             return resolved
@@ -187,6 +208,7 @@ class Sites:
             if len(self._stacks) >= MAX_STACKS:
                 return self._refuse(f"more than {MAX_STACKS} call stacks")
             known = self._stacks[frames] = len(self._stacks)
+            self._frames_of.append(frames)
             self._writer.rows("stacks").append((list(frames),))
             self._writer.touch()
         return known

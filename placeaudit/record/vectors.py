@@ -1,71 +1,102 @@
-"""Vector layers: arithmetic of classes that hold tensors, with where its operands live.
+"""Vector layers: which classes are vectors, what their arithmetic is, and where their tensors lie.
 
 Such a class adds and multiplies dictionaries of tensors as if they were one, and moves what is
-elsewhere on its way.  Classes come from ``placeaudit.register_vector``; those of declearn register
-themselves once the program has imported them (``vector_library``).
+elsewhere on its way.  Classes come from ``placeaudit.register_vector``, for as long as they exist;
+those of declearn belong to the session that has seen them imported (``vector_library``).
 """
 
 from __future__ import annotations
 
-import functools
 import sys
-import threading
-from collections.abc import Callable, Iterable, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from placeaudit.errors import UsageError
-from placeaudit.model import Phase
-from placeaudit.record.clock import now_ns
-
-if TYPE_CHECKING:
-    from placeaudit.record.sites import Sites
-    from placeaudit.store.writer import RecordWriter
 
 __all__ = [
-    "OPERATIONS", "REGISTRY", "Registration", "VectorSource", "device_of", "nbytes_of", "register",
+    "OPERATIONS", "REFLECTED", "REGISTRY", "Lying", "Registration", "apart", "device_of", "devices",
+    "dtype_of", "lying", "named_tensors", "nbytes_of", "register",
 ]  # fmt: skip
 
 #: What is wrapped of a class whose ``operations`` are not named; those it lacks are left out.
 OPERATIONS: Final = (
     "__add__", "__radd__", "__iadd__", "__sub__", "__rsub__", "__isub__", "__mul__", "__rmul__",
-    "__imul__", "__truediv__", "__rtruediv__", "__itruediv__", "__pow__",
+    "__imul__", "__truediv__", "__rtruediv__", "__itruediv__", "__floordiv__", "__rfloordiv__",
+    "__ifloordiv__", "__mod__", "__rmod__", "__imod__", "__pow__", "__rpow__", "__ipow__",
+    "__matmul__", "__rmatmul__", "__imatmul__",
 )  # fmt: skip
 #: Python calls these of the operand on the right.
-_REFLECTED: Final = frozenset({"__radd__", "__rsub__", "__rmul__", "__rtruediv__", "__rpow__"})
-_MISSING: Final = object()
+REFLECTED: Final = frozenset(name for name in OPERATIONS if name.startswith("__r"))
 
 #: Device and bytes of a tensor.
-_Lying = tuple[str, int]
+Lying = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A class of vectors, the methods that are its arithmetic, and how its tensors are reached."""
+    """What of a class of vectors is recorded, and how its tensors are reached."""
 
-    cls: type
+    #: Methods ``(self, other)``.
     operations: tuple[str, ...]
     tensors: Callable[[Any], Iterable[Any]]
+    #: Methods ``(self, …)`` that give another vector, or a number.
+    functions: tuple[str, ...] = ()
+    #: Methods that turn a vector into what can be sent or saved, and class methods that turn it
+    #: back.
+    packing: tuple[str, ...] = ()
+    unpacking: tuple[str, ...] = ()
+
+
+class _Wraps(Protocol):
+    """A session that records."""
+
+    def wrap(self, cls: type, registration: Registration) -> None:
+        """Wrap the methods of a class."""
 
 
 class _Registry:
-    """The classes of this process; they outlive a session."""
+    """The classes that the program has registered, as long as they exist; and who records."""
 
     def __init__(self) -> None:
-        self.known: dict[type, Registration] = {}
-        self.source: VectorSource | None = None
+        self._named: weakref.WeakKeyDictionary[type, Registration] = weakref.WeakKeyDictionary()
+        #: Known to the session that records; gone with it.
+        self._library: dict[type, Registration] = {}
+        self._source: _Wraps | None = None
 
-    def add(self, registration: Registration) -> None:
+    def add(self, cls: type, registration: Registration) -> None:
         """Keep it, and wrap it at once where something records."""
-        self.known[registration.cls] = registration
-        if self.source is not None:
-            self.source.wrap(registration)
+        self._named[cls] = registration
+        if self._source is not None:
+            self._source.wrap(cls, registration)
+
+    def begin(self, source: _Wraps) -> None:
+        """``source`` records from here on."""
+        self._source = source
+        for cls, registration in list(self._named.items()):
+            source.wrap(cls, registration)
+
+    def add_library(self, source: _Wraps, cls: type, registration: Registration) -> None:
+        """A class that ``source`` knows of by itself, as long as it records."""
+        if source is self._source:
+            self._library[cls] = registration
+            source.wrap(cls, registration)
+
+    def end(self, source: _Wraps) -> None:
+        """It records no more: what only it knew is forgotten."""
+        if source is self._source:
+            self._source = None
+            self._library.clear()
+
+    def forget(self, cls: type) -> None:
+        """A class of the program is no vector any more."""
+        self._named.pop(cls, None)
 
     def of(self, value: object) -> Registration | None:
         """The registration of the nearest class of ``value``."""
         for cls in type(value).__mro__:
-            found = self.known.get(cls)
+            found = self._named.get(cls) or self._library.get(cls)
             if found is not None:
                 return found
         return None
@@ -91,207 +122,10 @@ def register(
         raise UsageError(f"{cls.__name__} has no method {', '.join(missing)}")
     if not there:
         raise UsageError(f"{cls.__name__} has none of {', '.join(OPERATIONS)}: name its operations")
-    REGISTRY.add(Registration(cls, there, tensors))
+    REGISTRY.add(cls, Registration(there, tensors))
 
 
-class _Thread(threading.local):
-    """Inside which operation and which plug-in a thread is."""
-
-    def __init__(self) -> None:
-        self.inside = False
-        #: Class of the optimizer plug-in that runs, "" outside of any.
-        self.plugin = ""
-        #: Vectors that are its state or were made of it, by identity: (name, the vector itself).
-        self.states: dict[int, tuple[str, object]] = {}
-
-
-class VectorSource:
-    """Wraps the arithmetic of every registered class during one session."""
-
-    def __init__(self, writer: RecordWriter, sites: Sites) -> None:
-        self._writer = writer
-        self._sites = sites
-        self._local = _Thread()
-        self._active = False
-        self._failed = False
-        self._undo: list[Callable[[], None]] = []
-
-    @property
-    def active(self) -> bool:
-        """Whether it records."""
-        return self._active
-
-    def arm(self) -> None:
-        """Wrap what is registered already, and what will be."""
-        self._active = True
-        REGISTRY.source = self
-        for registration in list(REGISTRY.known.values()):
-            self.wrap(registration)
-
-    def disarm(self) -> None:
-        """Put every original back; a wrapper that somebody kept passes on."""
-        self._active = False
-        if REGISTRY.source is self:
-            REGISTRY.source = None
-        for undo in reversed(self._undo):
-            undo()
-        self._undo.clear()
-
-    def wrap(self, registration: Registration) -> None:
-        """Replace the methods of one class."""
-        for name in registration.operations:
-            self.replace(registration.cls, name, functools.partial(self._operation, name))
-
-    def replace(self, owner: type, name: str, make: Callable[[Any], Any]) -> None:
-        """Put ``make(original)`` in place of a method, with its undo; once for each session."""
-        own = vars(owner).get(name, _MISSING)
-        original = getattr(owner, name)
-        if getattr(original, "placeaudit_source", None) is self:
-            return
-        replacement = make(original)
-        replacement.placeaudit_source = self
-        setattr(owner, name, replacement)
-
-        def undo() -> None:
-            if vars(owner).get(name) is not replacement:
-                return  # somebody patched over ours: it passes on
-            if own is _MISSING:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, own)
-
-        self._undo.append(undo)
-
-    def plugin(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """A plug-in's method, as ``OptiModule.run``: operations inside are its, and on its state.
-
-        The vectors among its attributes are its state.
-        """
-        local = self._local
-
-        @functools.wraps(original)
-        def run(plugin: Any, *args: Any, **kwargs: Any) -> Any:
-            if not self._active:
-                return original(plugin, *args, **kwargs)
-            outer = local.plugin, local.states
-            try:
-                local.plugin, local.states = type(plugin).__name__, _states(plugin)
-            except Exception as error:  # noqa: BLE001  (our failure is not the program's)
-                self.failed(error)
-            try:
-                return original(plugin, *args, **kwargs)
-            finally:
-                local.plugin, local.states = outer
-
-        return run
-
-    def failed(self, error: BaseException) -> None:
-        """A recorder failed inside the program: say so once, let the program go on."""
-        if not self._failed:
-            self._failed = True
-            self._writer.note("PA903", f"recording vectors failed and is incomplete: {error!r}")
-
-    def _operation(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
-        local = self._local
-
-        @functools.wraps(original)
-        def operation(vector: Any, *args: Any, **kwargs: Any) -> Any:
-            if not self._active or local.inside or not args:
-                return original(vector, *args, **kwargs)
-            try:
-                before = _lying(vector), _lying(args[0])  # an operation in place overwrites it
-            except Exception as error:  # noqa: BLE001  (our failure is not the program's)
-                self.failed(error)
-                return original(vector, *args, **kwargs)
-            local.inside = True
-            start = now_ns()
-            try:
-                result = original(vector, *args, **kwargs)
-            finally:
-                local.inside = False
-            try:
-                self._track(vector, args[0], result)
-                if before[1]:
-                    label = _label(name, args)
-                    operands = (vector, args[0])
-                    if name in _REFLECTED:
-                        operands, before = operands[::-1], before[::-1]
-                    self._append(
-                        start,
-                        label=label,
-                        operands=operands,
-                        before=before,
-                        result=result,
-                        frame=sys._getframe(1),  # noqa: SLF001
-                    )
-            except Exception as error:  # noqa: BLE001
-                self.failed(error)
-            return result
-
-        return operation
-
-    def _track(self, left: object, right: object, result: object) -> None:
-        """In a plug-in: what is made of its state counts as its state."""
-        states = self._local.states
-        known = states.get(id(left)) or states.get(id(right))
-        if known is not None and result is not NotImplemented:
-            states.setdefault(id(result), (known[0], result))
-
-    def _append(
-        self,
-        start: int,
-        *,
-        label: str,
-        operands: tuple[object, object],
-        before: tuple[list[_Lying], list[_Lying]],
-        result: object,
-        frame: FrameType,
-    ) -> None:
-        local, string = self._local, self._writer.string
-        left, right = before
-        apart = _apart(left, right)
-        states = [local.states.get(id(operand), ("", None))[0] for operand in operands]
-        self._writer.rows("vectors").append(
-            (
-                start,
-                now_ns() - start,
-                string(type(operands[0]).__name__),
-                string(label),
-                string(_devices(left)),
-                string(_devices(right)),
-                string(_devices(_lying(result))),
-                sum(left[i][1] for i, _ in apart),
-                sum(right[i][1] for _, i in apart),
-                len(apart),
-                string(local.plugin) if local.plugin else -1,
-                string(states[0]) if states[0] else -1,
-                string(states[1]) if states[1] else -1,
-                self._sites.capture(frame),
-                threading.get_native_id(),
-                int(Phase.OTHER),
-                -1,
-                0,
-            )
-        )
-
-
-def _label(name: str, args: tuple[Any, ...]) -> str:
-    """``add`` of ``__add__``, ``__radd__`` and ``_apply_operation(other, torch.add)``."""
-    if name == "_apply_operation" and len(args) > 1:
-        return str(getattr(args[1], "__name__", name))
-    return f"__{name[3:]}".strip("_") if name in _REFLECTED else name.strip("_")
-
-
-def _states(plugin: object) -> dict[int, tuple[str, object]]:
-    """The vectors among the attributes of a plug-in."""
-    return {
-        id(value): (name, value)
-        for name, value in vars(plugin).items()
-        if REGISTRY.of(value) is not None
-    }
-
-
-def _lying(value: object) -> list[_Lying]:
+def lying(value: object) -> list[Lying]:
     """Where the tensors of a vector lie; of a tensor or array itself; nothing for a number."""
     registration = REGISTRY.of(value)
     if registration is None:
@@ -299,7 +133,20 @@ def _lying(value: object) -> list[_Lying]:
     return [_where(tensor) for tensor in registration.tensors(value)]
 
 
-def _where(tensor: Any) -> _Lying:
+def named_tensors(vector: Any) -> Iterator[tuple[str, Any]]:
+    """The tensors of a vector with their names: the keys of ``coefs``, or numbers."""
+    registration = REGISTRY.of(vector)
+    if registration is None:
+        return
+    coefs = getattr(vector, "coefs", None)
+    names = list(map(str, coefs)) if isinstance(coefs, dict) else []
+    tensors = list(registration.tensors(vector))
+    if len(names) != len(tensors):
+        names = [str(number) for number in range(len(tensors))]
+    yield from zip(names, tensors, strict=True)
+
+
+def _where(tensor: Any) -> Lying:
     return device_of(tensor), nbytes_of(tensor)
 
 
@@ -329,7 +176,12 @@ def nbytes_of(tensor: Any) -> int:
     return count * int(tensor.dtype.size)
 
 
-def _apart(left: list[_Lying], right: list[_Lying]) -> list[tuple[int, int]]:
+def dtype_of(tensor: Any) -> str:
+    """The element type, without "torch."."""
+    return str(getattr(tensor.dtype, "name", tensor.dtype)).removeprefix("torch.")
+
+
+def apart(left: list[Lying], right: list[Lying]) -> list[tuple[int, int]]:
     """Positions of tensors that meet on different devices.
 
     Whether they were copied is another matter: a number on the host is not.
@@ -345,5 +197,6 @@ def _apart(left: list[_Lying], right: list[_Lying]) -> list[tuple[int, int]]:
     return [(i, j) for i, j in pairs if left[i][0] != right[j][0]]
 
 
-def _devices(tensors: list[_Lying]) -> str:
+def devices(tensors: list[Lying]) -> str:
+    """The devices of a vector: "cpu", or "cpu, cuda:0" where there are several."""
     return ", ".join(sorted({device for device, _ in tensors}))

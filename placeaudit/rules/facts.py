@@ -28,8 +28,8 @@ from placeaudit.analyze.columns import distinct, parts
 from placeaudit.analyze.lineage import Ending, Fate, Lineage
 from placeaudit.analyze.source import Sources
 from placeaudit.analyze.state import Moves, module_moves, reads_state
-from placeaudit.analyze.vector_operations import operations_of_copies
 from placeaudit.model import HashKind, Phase, Site
+from placeaudit.rules.vector_copies import VectorCopies, vector_copies
 from placeaudit.verdict.suppressions import Suppressions
 
 __all__ = ["Facts", "Group", "Recurrence", "Rows", "codes", "constant_hashes", "previous_same"]
@@ -304,9 +304,9 @@ class Facts:
         what another framework than the one asked about has done, and what PA302 speaks of.
         """
         if isinstance(events, Copies | Waits):
-            if "PA302" in self.judged:
+            if "PA302" in self.judged and self.vector_copies.any:
                 copy = rows if isinstance(events, Copies) else events.copy[rows]
-                rows = rows[(copy < 0) | (self.mixed[copy] < 0)] if len(self.mixed) else rows
+                rows = rows[(copy < 0) | ~self.vector_copies.claimed[copy]]
             rows = rows[events.allowed[rows] < 0]
             rows = rows[self._is_tensorflows(events, rows) == (self.framework == "tensorflow")]
         rows = rows.astype(np.int32, copy=False)
@@ -321,9 +321,9 @@ class Facts:
                     yield Group(index, found, part)
 
     @cached_property
-    def mixed(self) -> npt.NDArray[np.int32]:
-        """By copy: the vector operation on operands of several devices that made it, else -1."""
-        return operations_of_copies(self.audit.vectors, self.audit.copies)
+    def vector_copies(self) -> VectorCopies:
+        """Copies of vectors' arithmetic, which are PA302's."""
+        return vector_copies(self.audit, self.lineage)
 
     @cached_property
     def _tensorflow_devices(self) -> list[int]:

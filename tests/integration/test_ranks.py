@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -58,3 +59,27 @@ def test_what_both_ranks_do_is_said_once(how: str, tmp_path: Path) -> None:
     )
     assert [(f.rule, f.line, f.count) for f in stray] == [("PA201", line, 2 * 2 * 8)]
     assert stray[0].ranks == (0, 1)
+
+
+@pytest.mark.skipif(shutil.which("mpirun") is None, reason="mpirun is not installed")
+def test_ranks_of_mpirun_record_into_one_run(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, torch\n"
+        "rank = int(os.environ['OMPI_COMM_WORLD_RANK'])\n"
+        "total = torch.zeros((), device=f'cuda:{rank}')\n"
+        "for _ in range(4 + rank):\n"
+        "    print('', end=str(total.item())[:0])\n"
+    )
+    done = subprocess.run(
+        ["mpirun", "--allow-run-as-root", "--oversubscribe", "-np", "2", sys.executable,
+         *TRACE, str(program)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    run = placeaudit.load(tmp_path / "run")
+    (found,) = [finding for finding in run.findings if finding.rule == "PA201"]
+    assert (found.count, found.ranks) == (4 + 5, (0, 1))
+    assert done.stderr.count("placeaudit: ") == 1
+    processes = Counter(row["process"] for row in run.copies.to_pylist())
+    assert sorted(processes.values()) == [4, 5]

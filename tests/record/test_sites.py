@@ -102,6 +102,24 @@ def test_only_what_lies_within(writer: RecordWriter) -> None:
     assert inner(sites.capture_within, sys._getframe().f_code, sys._getframe) == -1
 
 
+def test_a_librarys_part_stands_on_the_stack_that_called_for_it(writer: RecordWriter) -> None:
+    sites = Sites(writer)
+    outer = sites.capture(sys._getframe())
+    code = "def f(capture, *rest, frame):\n    return capture(frame(), *rest)\n"
+
+    def told(package: str) -> list[str]:
+        names: dict[str, Any] = {}
+        exec(compile(code, f"/x/site-packages/{package}/a.py", "exec"), names)
+        end = sys._getframe().f_code
+        stack = names["f"](sites.capture_onto, end, outer, frame=sys._getframe)
+        return [str(f[1]) for f in frames(writer, stack)] if stack >= 0 else []
+
+    here = [str(f[1]) for f in frames(writer, outer)]
+    assert told("lib") == ["f", *here]
+    assert told("lib") == ["f", *here]  # known by now
+    assert told("torch") == []
+
+
 def test_a_runaway_recursion_keeps_the_innermost_frames(writer: RecordWriter) -> None:
     sites = Sites(writer)
 

@@ -43,7 +43,7 @@ class Child(Weights):
 def _registered() -> Any:
     placeaudit.register_vector(Weights)
     yield
-    REGISTRY.known.pop(Weights, None)
+    REGISTRY.forget(Weights)
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

@@ -320,6 +320,24 @@ def test_memory_that_a_load_filled() -> None:
         assert [found for found, *_ in told(b)] == [rule]
 
 
+def test_the_device_to_load_to_is_named_by_names_of_the_loading_function() -> None:
+    loading = "    state = torch.load(path)\n"
+    for source, function, fix in (
+        (SOURCE.replace("    for x", loading + "    for x"), "train", "map_location=device"),
+        (SOURCE + "def restore():\n" + loading, "restore", "map_location='cuda:0'"),
+    ):
+        b = Builder(source)
+        birth = b.birth(7, b.at("torch.load(path)", function), kind="load")
+        train(
+            b,
+            lambda _i, b=b, birth=birth: b.copy(
+                "h2d", b.at("x.to(device)"), content=noise(1), storages=(7, 8), birth=birth
+            ),
+        )
+        (found,) = findings(b)
+        assert found.fix == f"load it to where it is used: `torch.load(path, {fix})`"
+
+
 def test_an_ignore_is_judged_by_the_rules_that_ran() -> None:
     b = Builder(SOURCE.replace("loss.item()", "loss.item()  # placeaudit: ignore[PA101,PA999]"))
     train(b, lambda _i: read_loss(b))

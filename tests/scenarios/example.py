@@ -10,15 +10,16 @@ system   what the program stands for
 needs    packages without which it is skipped
 commands commands on the path without which it is skipped ("mpirun")
 simulate devices, "cuda" where not given
-trace    further options of ``placeaudit trace``
+own      packages that count as the user's own code in trace and check
 launcher what starts the processes ("torchrun" and its options), Python where not given
 arguments of the program, for a run that is short, but where what is rare stays rare
 waiting  what the audit cannot say yet, where that is why nothing is marked
 ======== ==========================================================================
 
-A line that is stray ends in ``# stray: PA103`` (several rules: ``# stray: PA301 PA302``); a line of
-a library, which cannot be marked, is named under ``[[library]]`` by ``file`` (the end of its path),
-``function`` and ``rule``.
+A line that is stray ends in ``# stray: PA103`` (several rules: ``# stray: PA301 PA302``; some ranks
+only: ``# stray: PA201 (rank 0)``); a line of a library, which cannot be marked, is named under
+``[[library]]`` by ``file`` (the end of its path), ``function`` and ``rule``; with ``severity =
+"info"`` it must be found as no stray.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ __all__ = ["EXAMPLES", "Audit", "Example", "examples"]
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 _KEYS: Final = {
-    "scenario", "system", "needs", "commands", "simulate", "trace", "launcher",
-    "arguments", "waiting", "library",
+    "scenario", "system", "needs", "commands", "simulate", "own", "launcher", "arguments",
+    "waiting", "library",
 }  # fmt: skip
 
 
@@ -53,8 +54,12 @@ class Audit:
 
     #: Its standard output.
     output: str
-    #: Those that fail a check: warnings and errors.
-    strays: list[dict[str, Any]]
+    findings: list[dict[str, Any]]
+
+    @property
+    def strays(self) -> list[dict[str, Any]]:
+        """Those that fail a check: warnings and errors."""
+        return [finding for finding in self.findings if finding["severity"] != "info"]
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,31 @@ class Example:
             (str(self.program), number, rule)
             for number, line in enumerate(self.program.read_text(encoding="utf-8").splitlines(), 1)
             for rule in re.findall(r"PA\d+", line.partition("# stray:")[2])
-        } | {(e["file"], e["function"], e["rule"]) for e in self.settings.get("library", [])}
+        } | self._library(is_stray=True)
+
+    def remarks(self) -> set[tuple[str, int | str, str]]:
+        """File, function and rule of what is expected of libraries as no stray."""
+        return self._library(is_stray=False)
+
+    def _library(self, *, is_stray: bool) -> set[tuple[str, int | str, str]]:
+        return {
+            (entry["file"], entry["function"], entry["rule"])
+            for entry in self.settings.get("library", [])
+            if (entry.get("severity") != "info") is is_stray
+        }
 
     def found(self, audit: Audit) -> set[tuple[str, int | str, str]]:
         """The same of what was found."""
         library = [entry["file"] for entry in self.settings.get("library", [])]
         return {self._place(finding, library) for finding in audit.strays}
+
+    def marked_ranks(self) -> dict[tuple[int, str], list[int]]:
+        """By line and rule: the ranks that a mark names, where it names any."""
+        return {
+            (number, mark[1]): [int(rank) for rank in re.findall(r"\d+", mark[2])]
+            for number, line in enumerate(self.program.read_text(encoding="utf-8").splitlines(), 1)
+            for mark in re.finditer(r"(PA\d+) \(ranks? ([\d ]+)\)", line.partition("# stray:")[2])
+        }
 
     def _place(self, finding: dict[str, Any], library: list[str]) -> tuple[str, int | str, str]:
         file = str(finding["file"])
@@ -117,10 +141,13 @@ class Example:
         run = f"run-{program.stem}"
         done = _run(sandbox, self._command(run, program))
         assert done.returncode == 0, done.stderr
-        checked = sandbox.placeaudit("check", "--output-format", "json", run)
-        strays = [f for f in json.loads(checked.stdout)["findings"] if f["severity"] != "info"]
-        assert checked.returncode == (1 if strays else 0), checked.stderr
-        return Audit(done.stdout, strays)
+        checked = sandbox.placeaudit("check", "--output-format", "json", *self._own(), run)
+        audit = Audit(done.stdout, json.loads(checked.stdout)["findings"])
+        assert checked.returncode == (1 if audit.strays else 0), checked.stderr
+        return audit
+
+    def _own(self) -> list[str]:
+        return [word for package in self.settings.get("own", []) for word in ("--own", package)]
 
     def _command(self, run: str, program: Path) -> list[str]:
         launcher = self.settings.get("launcher", ["python"])
@@ -130,7 +157,7 @@ class Example:
         devices = self.settings.get("simulate", "cuda")
         return [
             *launcher, "-m", "placeaudit", "trace", "-q", "--simulate", devices, "-o", run,
-            *self.settings.get("trace", []), str(program), *self.settings.get("arguments", []),
+            *self._own(), str(program), *self.settings.get("arguments", []),
         ]  # fmt: skip
 
 

@@ -19,6 +19,10 @@ def test_marked_lines_are_found_and_the_twin_is_clean(
     example.skip_without_needs()
     audit = example.audit(sandbox, example.program)
     assert example.found(audit) == example.marked()
+    assert example.remarks() <= example.found(audit, is_stray=False)
+    for (line, rule), ranks in example.marked_ranks().items():
+        at = [f["ranks"] for f in audit.strays if (f["line"], f["rule"]) == (line, rule)]
+        assert at == [ranks]
     # Where nothing is marked, the reason is written down.
     assert bool(example.marked()) != bool(example.settings.get("waiting"))
     fixed = example.audit(sandbox, example.twin)

@@ -68,6 +68,13 @@ KNOWN: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("sparse.mm.reduce", "*", "NotImplementedError*", "as on a device: only the CPU has it"),
     ("histogramdd", "*", "*NotImplementedError*", "as on a device: only the CPU has it"),
     ("nested: sum", "*", "NotImplementedError*", "as on a device: only the CPU has it"),
+    ("arange", "*", "result* is on cpu", "as on a device: samples of numbers that name none"),
+    (
+        "linalg.lstsq",
+        "out, wider dtype",
+        "elements *",
+        "computed in single precision, held here to the tolerance of `out`, which is double",
+    ),
     ("quantised: *", "*", "NotImplementedError*", "quantised tensors are not simulated"),
 )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.framework import kernels as registry
 from tensorflow.python.framework import ops
 
+from placeaudit.model import Phase
 from placeaudit.record.clock import now_ns
 from placeaudit.record.sites import Sites
 from placeaudit.record.tensorflow.capture import PlacementCapture
@@ -132,6 +134,22 @@ class TensorflowSource:
 
     def settle(self) -> None:
         """Nothing is held back."""
+
+    def where(self, frame: FrameType) -> tuple[int, int, int, int, int] | None:
+        """The site columns of an event of another layer at ``frame``; None while not recording."""
+        if self._patches is None:
+            return None
+        return self._context.where(frame, self._context.state())
+
+    def in_phase(self, phase: Phase) -> Callable[[], None]:
+        """The calling thread is in ``phase`` until what is returned is called."""
+        state = self._context.state()
+        before, state.phase = state.phase, int(phase)
+
+        def leave() -> None:
+            state.phase = before
+
+        return leave
 
     def contexts(self) -> dict[str, int]:
         """Not told apart by TensorFlow, which takes every visible GPU."""

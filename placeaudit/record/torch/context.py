@@ -325,6 +325,11 @@ class TorchContext:
         if stack >= 0:
             return stack, 1
         if current is not None and current.stack >= 0:
+            if self.engine_code is not None:
+                # A hook of a library's: its lines, called from the line that runs the backward.
+                hook = self.sites.capture_onto(frame, self.engine_code, current.stack)
+                if hook >= 0:
+                    return hook, 0
             return current.stack, 2
         return -1, 3
 

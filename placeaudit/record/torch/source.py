@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import torch
 
+from placeaudit.model import Phase
 from placeaudit.record.sites import Sites
 from placeaudit.record.torch.context import TorchContext
 from placeaudit.record.torch.interception import INTERCEPTION, accelerator, unavailable
@@ -136,6 +139,24 @@ class TorchSource:
         """Hand out the downloads that nobody has waited for yet."""
         if self._context is not None:
             self._context.held.release()
+
+    def where(self, frame: FrameType) -> tuple[int, int, int, int, int] | None:
+        """The site columns of an event of another layer at ``frame``; None while not recording."""
+        if self._context is None or not self._armed:
+            return None
+        return self._context.where(frame, self._context.state(), in_graph=None)
+
+    def in_phase(self, phase: Phase) -> Callable[[], None]:
+        """The calling thread is in ``phase`` until what is returned is called."""
+        if self._context is None:
+            return lambda: None
+        state = self._context.state()
+        before, state.phase = state.phase, int(phase)
+
+        def leave() -> None:
+            state.phase = before
+
+        return leave
 
     def contexts(self) -> dict[str, int]:
         """Devices this process has initialised, with the bytes allocated there so far.

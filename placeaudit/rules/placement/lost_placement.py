@@ -1,4 +1,4 @@
-"""PA307: loaded tensors that landed on the host and are uploaded again and again."""
+"""PA307: what was loaded or deserialized landed on the host although a device uses it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from placeaudit.analyze.callsite import CallSite, call_site, upload_at
 from placeaudit.model import Certainty, Evidence, Finding, Frame, Severity
 from placeaudit.rules.base import by_library, finding, plural
 from placeaudit.rules.facts import Facts, Group
+from placeaudit.rules.placement.lost_vectors import lost_vectors
 from placeaudit.rules.transfers.duplicate_upload import duplicate_uploads
 
 __all__ = ["LostPlacement", "lost_placements"]
@@ -75,6 +76,7 @@ class LostPlacement:
         for group in facts.groups(copies, np.flatnonzero(facts.once(lost_placements))):
             if int(copies.steady[group.rows].sum()) >= least:
                 yield self._finding(facts, group)
+        yield from lost_vectors(self, facts)
 
     def _finding(self, facts: Facts, group: Group) -> Finding:
         audit, rows = facts.audit, group.rows
@@ -86,6 +88,10 @@ class LostPlacement:
         what = f"`{call.file.quote(upload.subject)}`" if call and upload else "a loaded tensor"
         birth = audit.sites[int(audit.births.site[copies.src_birth[rows[0]]])]
         loading = call_site(facts.sources, birth.user)
+        # The upload's own expression for the device means the same at the loading line only in the
+        # same function; elsewhere its names may not exist.
+        is_near = _function(birth.frame) == _function(group.site.frame)
+        asked = upload.device if upload else None
         related: list[tuple[str, Frame]] = []
         if birth.frame is not None:
             related.append(("loaded here", birth.frame))
@@ -103,7 +109,7 @@ class LostPlacement:
                 f"{what} was loaded onto the host{where} and is uploaded to {device} again, "
                 f"{recurrence.words}"
             ),
-            fix=_fix(loading, upload.device if upload and upload.device else f'"{device}"'),
+            fix=_fix(loading, asked if asked and is_near else f'"{device}"'),
             related=related,
             evidence=[
                 Evidence(
@@ -112,6 +118,10 @@ class LostPlacement:
                 )
             ],
         )
+
+
+def _function(frame: Frame | None) -> tuple[str, str] | None:
+    return None if frame is None else (frame.file, frame.function)
 
 
 def _fix(loading: CallSite | None, device: str) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
-from placeaudit.model import Evidence, Finding, Severity, is_host
+import numpy as np
+
+from placeaudit.model import Evidence, Finding, Frame, Severity, is_host
 from placeaudit.rules.base import plural, size_words
-from placeaudit.rules.facts import Facts
+from placeaudit.rules.facts import Facts, Rows
 from placeaudit.rules.placement.census import Placed, census, placed_finding
 
 __all__ = ["OptimizerState"]
@@ -20,6 +23,7 @@ _KERAS: Final = (
 )
 #: State of a plug-in in a pipeline over vectors, as declearn's; compared with the gradients.
 _PLUGIN: Final = "plugin-state"
+_NOTHING: Final = np.zeros(0, dtype=np.int64)
 _KINDS: Final = frozenset({"optimizer-state", _PLUGIN})
 
 
@@ -73,7 +77,9 @@ class OptimizerState:
         size = sum(max(0, placed.bytes) for placed in found)
         whose = "gradients" if found[0].kind == _PLUGIN else "parameters"
         parameters = {placed.name.rpartition(".")[0] for placed in found}
-        return placed_finding(
+        met = _met(facts, owner, set(names)) if found[0].kind == _PLUGIN else _NOTHING
+        related = _came_from(facts, met, set(names))
+        made = placed_finding(
             self,
             facts,
             found,
@@ -81,19 +87,62 @@ class OptimizerState:
             message=(
                 f"{owner} keeps {which}{more} of {plural(len(parameters), 'parameter')} "
                 f"({size_words(size)}) on {device} although the {whose} are on {expected}"
+                f"{_cost(facts, met)}"
             ),
-            fix=_fix(found[0]),
+            fix=_fix(found[0], related),
             evidence=[
                 Evidence("census", f"{plural(len(found), 'state tensor')} off the {whose}' device")
             ],
         )
+        return replace(made, related=tuple(related))
 
 
-def _fix(placed: Placed) -> str:
+def _met(facts: Facts, owner: str, names: set[str]) -> Rows:
+    """The operations in which these states of a plug-in met vectors on another device."""
+    audit, vectors = facts.audit, facts.audit.vectors
+    mine = [i for i, text in enumerate(audit.strings) if text == owner]
+    states = [i for i, text in enumerate(audit.strings) if text in names]
+    takes = np.isin(vectors.left_state, states) | np.isin(vectors.right_state, states)
+    return np.flatnonzero((vectors.apart > 0) & np.isin(vectors.plugin, mine) & takes)
+
+
+def _cost(facts: Facts, met: Rows) -> str:
+    """What those operations copied, a step where steps can be told."""
+    copies = facts.audit.copies
+    rows = np.flatnonzero(np.isin(facts.vector_copies.made, met)) if len(met) else _NOTHING
+    if not len(rows):
+        return ""
+    size, steps = int(copies.bytes[rows].sum()), len(facts.audit.steps)
+    if steps < 2:  # noqa: PLR2004  (one step is no rate)
+        return f": {plural(len(rows), 'copy', 'copies')} of {size_words(size)} in all"
+    return f": {size_words(round(size / steps))} cross a step"
+
+
+def _came_from(facts: Facts, met: Rows, names: set[str]) -> list[tuple[str, Frame]]:
+    """Where a plug-in's state was made and restored."""
+    audit, vectors = facts.audit, facts.audit.vectors
+    found: dict[Frame, str] = {}
+    for row in met.tolist():
+        is_left = audit.text(int(vectors.left_state[row])) in names
+        origin = vectors.left_origin if is_left else vectors.right_origin
+        made = vectors.left_made if is_left else vectors.right_made
+        for site, text in (
+            (made[row], f"{audit.text(int(origin[row]))} here"),
+            (vectors.restored[row], "restored here"),
+        ):
+            frame = audit.sites[int(site)].frame
+            if frame is not None:
+                found.setdefault(frame, text)
+    return [(text, frame) for frame, text in list(found.items())[:3]]
+
+
+def _fix(placed: Placed, related: list[tuple[str, Frame]]) -> str:
     if placed.kind == _PLUGIN:
+        places = [f"{text.removesuffix(' here')} at line {frame.line}" for text, frame in related]
+        at = f" ({', '.join(places)})" if places else ""
         return (
-            f"move the state to {placed.expected} once, before it is given to the plug-in "
-            "(`set_state`): it is never moved later"
+            f"move the state to {placed.expected} once, before it is given to the plug-in by "
+            f"`set_state`{at}: it is never moved later"
         )
     if placed.device.startswith("GPU:") or placed.expected.startswith("GPU:"):
         return _KERAS

@@ -63,7 +63,8 @@ class Detour:
     group: Group
     #: Sites of the downloads.
     downloads: tuple[int, ...]
-    #: What the host did, as names of operators or of foreign functions.
+    #: What the host did, as names of operators or of foreign functions; none where only the values
+    #: tell that something was done.
     operations: tuple[str, ...]
     #: Why the device could not do it, "" where it could.
     needs_host: str
@@ -131,15 +132,16 @@ def _by_window(facts: Facts, group: Group, origins: list[Origins]) -> Detour | N
 
 
 def _by_array(facts: Facts, group: Group, origins: list[Origins]) -> Detour | None:
-    """What came down goes up from the same memory, with other values: an array's work."""
+    """What came down goes up from the same memory, with other values: an array's or MPI's work."""
     mine = [o for o in origins if o.in_array and not o.mixed and _same_device(facts, o)]
     if not mine:
         return None
     sites = {int(facts.audit.copies.site[d]) for o in mine for d in o.downloads}
     why = (
-        "an array over the same memory was written to: whether the device can do that is not known"
+        "something that is not PyTorch wrote to that memory (NumPy, MPI, …): whether the device "
+        "can do the same is not known"
     )
-    return Detour(group, tuple(sorted(sites)), ("numpy",), why, mixed=False, seen=False)
+    return Detour(group, tuple(sorted(sites)), (), why, mixed=False, seen=False)
 
 
 def _same_device(facts: Facts, origins: Origins) -> bool:
@@ -336,6 +338,7 @@ class HostDetour:
         line = f" at line {related[0][1].line}" if related else ""
         names = ", ".join(f"`{name}`" for name in found.operations[:3])
         more = ", …" if len(found.operations) > 3 else ""  # noqa: PLR2004
+        how = f" ({names}{more})" if names else ", outside of PyTorch,"
         by = f" (by {library_name(group.site)})" if group.site.library else ""
         stray = recurrence.often and not found.needs_host and not found.mixed
         return finding(
@@ -346,7 +349,7 @@ class HostDetour:
             severity=by_library(group.site, Severity.WARNING if stray else Severity.INFO),
             certainty=Certainty.PROVEN if found.seen and not found.mixed else Certainty.LIKELY,
             message=(
-                f"{_text(call)} uploads to {device} what the host computed ({names}{more}) from "
+                f"{_text(call)} uploads to {device} what the host computed{how} from "
                 f"what was downloaded from it{line}, {recurrence.words}{by}"
             ),
             fix=_fix(found, names, device, line),

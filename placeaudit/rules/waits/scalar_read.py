@@ -298,6 +298,13 @@ def _detached(call: CallSite | None) -> str:
     return f"`{text}`" if text.endswith(".detach()") else f"`{text}.detach()`"
 
 
+def _print_fix(call: CallSite | None, use: Use, tensor: str) -> str:
+    if call and isinstance(call.file.statement(call.node), ast.Return):
+        shown = f" (`{use.by}`)" if use.by else ""
+        return f"return {tensor} and read it where it is printed{shown}, every N steps only"
+    return "print every N steps only: `if step % 100 == 0:`"
+
+
 def _fix(call: CallSite | None, use: Use) -> str:  # noqa: PLR0911 (a table)
     tensor = _detached(call)
     match use.kind:
@@ -318,10 +325,7 @@ def _fix(call: CallSite | None, use: Use) -> str:  # noqa: PLR0911 (a table)
                 "`torch.stack(values).tolist()`"
             )
         case UseKind.PRINTED:
-            if call and isinstance(call.file.statement(call.node), ast.Return):
-                shown = f" (`{use.by}`)" if use.by else ""
-                return f"return {tensor} and read it where it is printed{shown}, every N steps only"
-            return "print every N steps only: `if step % 100 == 0:`"
+            return _print_fix(call, use, tensor)
         case UseKind.FRAMEWORK:
             return f"pass {tensor} instead of the number: the framework takes tensors"
         case UseKind.ASSERTED:

@@ -122,6 +122,25 @@ def test_a_hook_is_its_own_line(record: Any) -> None:
     assert {done.line(r).endswith("# hook") for r in done.copies} == {True}
 
 
+def test_a_librarys_hook_is_its_line_under_the_backward_call(record: Any) -> None:
+    library: dict[str, Any] = {}
+    code = "def hook(gradient):\n    return gradient.cpu().cuda()\n"
+    exec(compile(code, "/x/site-packages/exchange/hooks.py", "exec"), library)
+    weight = torch.ones(4, device="cuda", requires_grad=True)
+    weight.register_hook(library["hook"])
+
+    def program() -> None:
+        (weight * 2).sum().backward()  # call
+
+    done = record(program)
+    down, up = done.copies
+    for row in (down, up):
+        assert row["backward"] == OWN_LINE
+        innermost = row["frames"][0]
+        assert (innermost["package"], innermost["function"]) == ("exchange", "hook")
+        assert done.line(row).endswith("# call")  # the user's innermost line
+
+
 def test_sequence_numbers_of_two_threads_do_not_mix(record: Any) -> None:
     def program() -> None:
         hosts = [torch.ones(4, requires_grad=True) for _ in range(2)]
