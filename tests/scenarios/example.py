@@ -19,7 +19,8 @@ waiting  what the audit cannot say yet, where that is why nothing is marked
 A line that is stray ends in ``# stray: PA103`` (several rules: ``# stray: PA301 PA302``; some ranks
 only: ``# stray: PA201 (rank 0)``); a line of a library, which cannot be marked, is named under
 ``[[library]]`` by ``file`` (the end of its path), ``function`` and ``rule``; with ``severity =
-"info"`` it must be found as no stray.
+"info"`` it is what must be found as no stray, and ``file`` and ``function`` may be empty: a place
+that has no line.
 """
 
 from __future__ import annotations
@@ -116,10 +117,10 @@ class Example:
             if (entry.get("severity") != "info") is is_stray
         }
 
-    def found(self, audit: Audit) -> set[tuple[str, int | str, str]]:
+    def found(self, audit: Audit, *, is_stray: bool = True) -> set[tuple[str, int | str, str]]:
         """The same of what was found."""
-        library = [entry["file"] for entry in self.settings.get("library", [])]
-        return {self._place(finding, library) for finding in audit.strays}
+        found = [f for f in audit.findings if (f["severity"] != "info") is is_stray]
+        return {self._place(finding) for finding in found}
 
     def marked_ranks(self) -> dict[tuple[int, str], list[int]]:
         """By line and rule: the ranks that a mark names, where it names any."""
@@ -129,11 +130,12 @@ class Example:
             for mark in re.finditer(r"(PA\d+) \(ranks? ([\d ]+)\)", line.partition("# stray:")[2])
         }
 
-    def _place(self, finding: dict[str, Any], library: list[str]) -> tuple[str, int | str, str]:
+    def _place(self, finding: dict[str, Any]) -> tuple[str, int | str, str]:
         file = str(finding["file"])
-        for end in library:
-            if file.endswith(end):
-                return end, finding["function"], finding["rule"]
+        for entry in self.settings.get("library", []):
+            named = (entry["function"], entry["rule"]) == (finding["function"], finding["rule"])
+            if named and file.endswith(entry["file"]):
+                return entry["file"], entry["function"], entry["rule"]
         return file, finding["line"], finding["rule"]
 
     def audit(self, sandbox: Any, program: Path) -> Audit:
