@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from placeaudit.analyze.datasets import Datasets
 from placeaudit.analyze.vector_operations import VectorOperations
 from placeaudit.model import Frame, Site
 
@@ -224,14 +225,14 @@ class Births:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Calls that neither copy between devices nor wait: ``kind`` "pin_memory"."""
+    """Calls that neither copy between devices nor wait: ``kind`` "pin_memory", "next"."""
 
     time_ns: Ints
     #: Host time the call took: all of it blocks the host.
     blocked_ns: Ints
     kind: SmallInts
     bytes: Ints
-    #: Storage of the tensor it returned, comparable with those of copies.
+    #: Storage of the tensor it returned, comparable with those of copies; for "next" the dataset.
     storage: Ints
     site: SmallInts
     stack: SmallInts
@@ -407,6 +408,7 @@ class Audit:
     calls: Calls
     fallbacks: Fallbacks
     vectors: VectorOperations
+    datasets: Datasets
     operations: Operations
     storages: Storages
     windows: Windows

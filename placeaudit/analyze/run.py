@@ -29,6 +29,7 @@ from placeaudit.analyze.audit import (
 )
 from placeaudit.analyze.blocked import copies_blocked_ns, waits_blocked_ns
 from placeaudit.analyze.columns import Array, Merged, column, look_up, remap
+from placeaudit.analyze.datasets import Datasets
 from placeaudit.analyze.merge import Merge
 from placeaudit.analyze.meta import notes, run_meta, sources
 from placeaudit.analyze.operations import operations_of, storages_of, windows_of
@@ -56,6 +57,7 @@ def analyze(record: RunRecord, *, own: Sequence[str] = ()) -> Audit:
         calls=_calls(merge),
         fallbacks=_fallbacks(merge),
         vectors=_vectors(merge),
+        datasets=_datasets(merge),
         operations=operations_of(record.processes, copies, merge.text, merge.storage),
         storages=storages_of(record.processes, merge.storage),
         windows=windows_of(record.processes, merge.text),
@@ -276,6 +278,16 @@ def _vectors(merge: Merge) -> VectorOperations:
         **{name: merged.take(name, np.int32, merge.text) for name in texts},
         **{name: _sites(merge, merged, "vectors", name) for name in _MADE},
         **where,
+    )
+
+
+def _datasets(merge: Merge) -> Datasets:
+    """The pipelines of all processes."""
+    merged = merge.merged("datasets")
+    return Datasets(
+        dataset=merged.take("dataset", np.int64, merge.storage),
+        site=_sites(merge, merged, "datasets", "stack"),
+        **{name: merged.take(name, np.int32, merge.text) for name in ("stage", "reason", "stages")},
     )
 
 

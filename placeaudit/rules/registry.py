@@ -13,6 +13,7 @@ from placeaudit.rules.base import Rule
 from placeaudit.rules.estimate import bound_s
 from placeaudit.rules.facts import Facts
 from placeaudit.rules.pipeline.blocking_checkpoint import BlockingCheckpoint
+from placeaudit.rules.pipeline.starved_input import StarvedInput
 from placeaudit.rules.placement.lost_placement import LostPlacement
 from placeaudit.rules.placement.mixed_operands import MixedOperands
 from placeaudit.rules.placement.module_moves import ModuleMoves
@@ -88,6 +89,7 @@ RULES: Final[tuple[Rule, ...]] = (
     RedundantMove(),
     LostPlacement(),
     StrayContext(),
+    StarvedInput(),
     BlockingCheckpoint(),
     TruncatedRecord(),
     UnobservedRegion(),

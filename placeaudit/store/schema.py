@@ -130,10 +130,40 @@ TABLES: Final[dict[str, Table]] = {
             (
                 Column("time_ns", "int64", "ns", "perf_counter_ns when it was called"),
                 Column("host_ns", "int64", "ns", "host time until it returned"),
-                Column("kind", "int32", "strings", '"pin_memory" (of a tensor not pinned yet)'),
+                Column(
+                    "kind",
+                    "int32",
+                    "strings",
+                    '"pin_memory" (of a tensor not pinned yet), "next" (element of a tf.data '
+                    "pipeline that is in datasets)",
+                ),
                 Column("bytes", "int64", "bytes", "of the tensor it returned"),
-                Column("storage", "int64", "", "unique identity of that tensor's storage"),
+                Column(
+                    "storage",
+                    "int64",
+                    "",
+                    "unique identity of that tensor's storage; for \"next\" the pipeline's",
+                ),
                 *_WHERE,
+            ),
+        ),
+        Table(
+            "datasets",
+            "Pipelines of tf.data that a loop in Python may have to wait for.",
+            (
+                Column("time_ns", "int64", "ns", "perf_counter_ns when it was first iterated"),
+                Column("dataset", "int64", "", "identity, as storage in calls of kind next"),
+                Column("stage", "int32", "strings", 'the stage in question: "map"; "" the whole'),
+                Column(
+                    "reason",
+                    "int32",
+                    "strings",
+                    '"serial" (one element after the other), "python" (and in Python), '
+                    '"generator", "no prefetch"',
+                ),
+                Column("stages", "int32", "strings", 'all stages: "TensorSlice > Map > Batch"'),
+                Column("stack", "int32", "stacks", "call that made the stage"),
+                Column("thread", "int64", "", "native thread identifier"),
             ),
         ),
         Table(

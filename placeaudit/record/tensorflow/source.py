@@ -15,6 +15,7 @@ from placeaudit.record.clock import now_ns
 from placeaudit.record.sites import Sites
 from placeaudit.record.tensorflow.capture import PlacementCapture
 from placeaudit.record.tensorflow.context import TensorflowContext
+from placeaudit.record.tensorflow.datasets import DatasetRecorder
 from placeaudit.record.tensorflow.graphs import FunctionRecorder
 from placeaudit.record.tensorflow.operations import OperationRecorder
 from placeaudit.record.tensorflow.patches import PatchSet
@@ -64,6 +65,7 @@ class TensorflowSource:
 
         parts: tuple[tuple[str, Callable[[], None]], ...] = (
             ("compiled functions", lambda: functions.arm(patches)),
+            ("pipelines of tf.data", lambda: DatasetRecorder(self._context).arm(patches)),
             ("sessions", lambda: SessionRecorder(functions).arm(patches)),
             ("eager operations", eager),
             ("constants and reads", lambda: add_reads(patches, recorder)),
