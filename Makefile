@@ -137,9 +137,13 @@ clean:
 	@$(INSTALL) --group libraries
 	@touch $@
 
+# Heat holds torch back, and needs the torchvision that belongs to the torch that is there.
+TORCHVISION := 'import torch; print("torchvision==0.%d.*" % (int(torch.__version__.split(".")[1]) + 15))'
 .venv/.scenarios: .venv/.test
 	@$(INSTALL) --group scenarios
 	@$(INSTALL) --no-deps 'heat>=1.8,<2'
+	@$(INSTALL) --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) \
+		"$$($(BIN)/python -c $(TORCHVISION))"
 	@touch $@
 
 .venv/.vectors: .venv/.test

@@ -172,7 +172,18 @@ class _Walk:
         ) and not file.parameter(scope, name.id)
         found = self.name(name, 0)
         # Somebody else's tensor: what is not seen here may be read there.
-        return found if stored or found.reading is Reading.HERE else _UNKNOWN
+        known = stored and not self._handed_out(name)
+        return found if known or found.reading is Reading.HERE else _UNKNOWN
+
+    def _handed_out(self, name: ast.Name) -> bool:
+        """Whether the tensor was given to somebody before (``parameter.grad = buffer``)."""
+        uses = self._file.occurrences(self._scope, name.id)
+        before = [n for n in uses if isinstance(n.ctx, ast.Load) and n is not name]
+        return any(
+            self.up(use, 1).reading is Reading.UNKNOWN
+            for use in before
+            if self._file.order(use) < self._file.order(name)
+        )
 
     def held(self, target: ast.expr) -> Read:
         """The first read of a tensor that an object holds: ``self.buffer``, ``self.slots[i]``.

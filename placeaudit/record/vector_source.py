@@ -408,9 +408,10 @@ class _Operation:
         """Whether there is a row in it: two that hold tensors, or one that changes its device."""
         if self.result is NotImplemented:
             return False
-        if not self.operands or self.side(1):
+        held = [each for each in self.before if each]
+        if not self.operands or len(held) > 1:
             return True
-        return self.after not in ("", devices(self.side(0)))
+        return bool(held) and self.after not in ("", devices(held[0]))
 
 
 def _label(name: str, args: tuple[Any, ...]) -> str:

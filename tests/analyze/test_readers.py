@@ -50,3 +50,21 @@ def test_another_slot_of_the_same_list_is_another_tensor() -> None:
 def test_what_nobody_reads_in_sight_may_be_read_elsewhere() -> None:
     read, _ = after(HELD.format(copy="self.buffer.copy_(result)", after="self.full = True"))
     assert read.reading is Reading.UNKNOWN
+
+
+def test_a_buffer_that_was_handed_out_before_may_be_read_by_others() -> None:
+    buffer = """
+        def train(weights, batches):
+            buffer = torch.empty(8, pin_memory=True)
+            {before}
+            for batch in batches:
+                buffer.copy_(gradient(batch))
+                optimizer.step()
+    """
+    for before, reading in (
+        ("buffer.zero_()", Reading.NEVER),
+        ("weights.grad = buffer", Reading.UNKNOWN),
+        ("kept.append(buffer[:4])", Reading.UNKNOWN),
+        ("flat = buffer.view(-1)", Reading.NEVER),
+    ):
+        assert after(buffer.format(before=before))[0].reading is reading, before

@@ -77,7 +77,7 @@ class OptimizerState:
         size = sum(max(0, placed.bytes) for placed in found)
         whose = "gradients" if found[0].kind == _PLUGIN else "parameters"
         parameters = {placed.name.rpartition(".")[0] for placed in found}
-        met = _met(facts, owner, set(names)) if found[0].kind == _PLUGIN else _NOTHING
+        met = _met(facts, found[0], set(names)) if found[0].kind == _PLUGIN else _NOTHING
         related = _came_from(facts, met, set(names))
         made = placed_finding(
             self,
@@ -97,13 +97,20 @@ class OptimizerState:
         return replace(made, related=tuple(related))
 
 
-def _met(facts: Facts, owner: str, names: set[str]) -> Rows:
-    """The operations in which these states of a plug-in met vectors on another device."""
+def _met(facts: Facts, placed: Placed, names: set[str]) -> Rows:
+    """The operations in which these states of a plug-in met vectors on another device.
+
+    Plug-ins of one class are told apart by the line that runs them.
+    """
     audit, vectors = facts.audit, facts.audit.vectors
-    mine = [i for i, text in enumerate(audit.strings) if text == owner]
+    mine = [i for i, text in enumerate(audit.strings) if text == placed.owner]
     states = [i for i, text in enumerate(audit.strings) if text in names]
     takes = np.isin(vectors.left_state, states) | np.isin(vectors.right_state, states)
-    return np.flatnonzero((vectors.apart > 0) & np.isin(vectors.plugin, mine) & takes)
+    frame = audit.sites[placed.site].frame
+    here = [i for i, site in enumerate(audit.sites) if site.frame == frame]
+    met = np.flatnonzero((vectors.apart > 0) & np.isin(vectors.plugin, mine) & takes)
+    at_line = met[np.isin(vectors.site[met], here)]
+    return at_line if len(at_line) else met
 
 
 def _cost(facts: Facts, met: Rows) -> str:

@@ -73,7 +73,7 @@ def _usable(facts: Facts) -> npt.NDArray[np.bool_]:
     trips = facts.once(round_trips)
     usable = (copies.bytes < _SMALL_BYTES) & (copies.direction <= D2H) & (copies.backward == 0)
     usable &= copies.steady & (copies.phase != int(Phase.CHECKPOINT))
-    usable &= copies.phase != int(Phase.LOADING)
+    usable &= (copies.phase != int(Phase.LOADING)) & ~facts.saved
     usable &= ~trips.uploads & ~trips.downloads
     usable &= ~facts.once(host_created.explained) & ~facts.once(duplicate_uploads).repeats
     usable &= (facts.once(duplicate_downloads) < 0) & ~facts.once(host_indices)
