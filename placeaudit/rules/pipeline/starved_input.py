@@ -17,10 +17,10 @@ __all__ = ["StarvedInput"]
 
 #: Elements, and steps in which they were taken, before anything is said.
 _LEAST: Final = 4
-#: A shorter wait is the price of an iterator.
-_LEAST_NS: Final = 2_000_000
+#: A shorter wait is the price of an iterator on a busy machine.
+_LEAST_NS: Final = 5_000_000
 #: Share of the loop's time that is spent waiting.
-_LEAST_SHARE: Final = 0.1
+_LEAST_SHARE: Final = 0.2
 _WHY: Final = {
     "generator": "a Python generator makes one element after the other",
     "python": "`{stage}` calls Python for one element after the other",
@@ -43,8 +43,8 @@ class StarvedInput:
     """A device that idles between steps while the host makes the next batch.
 
     What it does
-        Finds loops over a ``tf.data`` pipeline that wait for their elements (at least a tenth of
-        the loop's time, and two milliseconds each), and whose pipeline has a stage that makes one
+        Finds loops over a ``tf.data`` pipeline that wait for their elements (at least a fifth of
+        the loop's time, and five milliseconds each), and whose pipeline has a stage that makes one
         element after the other: ``map``, ``filter``, ``flat_map`` or ``interleave`` without
         ``num_parallel_calls``, a ``tf.py_function``, a generator; or that prefetches nothing.
 
