@@ -8,12 +8,15 @@ from the kernel table and handed over as an explicit device:
 * an operation that is asked onto a GPU which has no kernel for it falls to the host where soft
   placement is on (the default), and is refused in TensorFlow's words where it is off;
 * operations on resources (variables, iterators) and calls of functions are left to the runtime,
-  which sends them to where the resource is.
+  which sends them to where the resource is;
+* what XLA would compile into one piece (``compiled.py``) is on ``GPU:0`` altogether.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -67,6 +70,17 @@ class Placement:
         self._signatures: dict[str, _Signature] = {}
         self._chosen: dict[tuple[object, ...], bool] = {}
         self._specs: dict[str | None, int] = {}
+        self._local = threading.local()
+
+    @contextlib.contextmanager
+    def one_piece(self) -> Iterator[None]:
+        """Graphs that this thread builds inside run on the first GPU as a whole."""
+        before = getattr(self._local, "whole", False)
+        self._local.whole = True
+        try:
+            yield
+        finally:
+            self._local.whole = before
 
     @property
     def first_gpu(self) -> str:
@@ -168,9 +182,16 @@ class Placement:
         name = operation.type
         if not self._names.gpus or name in _LEFT_ALONE:
             return None
+        if self.signature(name).has_resource or not self._kernels.knows(name):
+            return None
+        if getattr(self._local, "whole", False):
+            return self.first_gpu
+        return self._by_kernel(operation)
+
+    def _by_kernel(self, operation: Any) -> str | None:
+        name = operation.type
         wanted = self.device_of(operation.device or None)
-        signature = self.signature(name)
-        if wanted == 0 or signature.has_resource or not self._kernels.knows(name):
+        if wanted == 0:
             return None
         if wanted < 0 and name in _METADATA:
             return operation.inputs[0].op.device or None

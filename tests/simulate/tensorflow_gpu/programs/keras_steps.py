@@ -1,0 +1,43 @@
+"""``fit``, ``evaluate`` and ``predict`` where nobody speaks of XLA, then where somebody does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class Marked(keras.Sequential):
+    """Names a device in its step, which XLA does not heed."""
+
+    def train_step(self, data: Any) -> Any:
+        x, _ = data
+        with tf.device("CPU:0"):
+            total = tf.reduce_sum(x)  # on the host
+        return super().train_step(data) | {"total": total * 2.0}
+
+
+def main() -> None:
+    keras.utils.set_random_seed(3)
+    layers = [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
+    model = Marked([keras.Input((4,)), *layers])
+    x = np.linspace(0, 1, 96, dtype="float32").reshape(24, 4)
+    y = x.sum(1, keepdims=True)
+
+    model.compile("adam", "mse")
+    for _ in range(3):
+        loss = model.fit(x, y, batch_size=8, verbose=0).history  # automatic
+        print(loss)
+    print(model.evaluate(x, y, verbose=0))  # once
+    print(model.predict(x[:2], verbose=0).tolist())
+
+    model.compile("adam", "mse", jit_compile=False)
+    print(model.fit(x, y, batch_size=8, verbose=0).history)  # never
+    model.compile("adam", "mse", jit_compile=True)
+    print(model.jit_compile)
+
+
+if __name__ == "__main__":
+    main()
