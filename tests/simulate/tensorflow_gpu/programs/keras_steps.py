@@ -19,6 +19,11 @@ class Marked(keras.Sequential):
         return super().train_step(data) | {"total": total * 2.0}
 
 
+@tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
+def twice(x: Any) -> Any:
+    return x * 2.0
+
+
 def main() -> None:
     keras.utils.set_random_seed(3)
     layers = [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
@@ -31,12 +36,17 @@ def main() -> None:
         loss = model.fit(x, y, batch_size=8, verbose=0).history  # automatic
         print(loss)
     print(model.evaluate(x, y, verbose=0))  # once
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(5).map(lambda a, b: (a, b * 1.0))
+    print(model.evaluate(data.prefetch(2), verbose=0))  # batches
     print(model.predict(x[:2], verbose=0).tolist())
 
     model.compile("adam", "mse", jit_compile=False)
     print(model.fit(x, y, batch_size=8, verbose=0).history)  # never
     model.compile("adam", "mse", jit_compile=True)
     print(model.jit_compile)
+
+    made = tf.random.stateless_normal([4, 4], seed=[1, 2])
+    print(tf.reduce_sum(twice(made) + made).numpy())  # stays
 
 
 if __name__ == "__main__":
