@@ -56,6 +56,10 @@ class BatchSizes:
             hook.install()
             patches.on_undo(hook.remove)
 
+    def is_iterator(self, resource: Any) -> bool:
+        """Whether the resource is that of an iterator which is alive."""
+        return resource._id in self._iterators
+
     def of(self, resource: Any) -> int | None:
         """What the iterator with this resource gives at once; None if it is not known."""
         made = self._iterators.get(resource._id)

@@ -358,21 +358,20 @@ class FunctionRecorder:
             )  # fmt: skip
 
     def batch_of(self, inputs: list[Any]) -> int | None:
-        """The first dimension of the first input that has one, or what an iterator gives."""
-        iterators = []
+        """The first dimension of the first input that has one, or what an iterator gives.
+
+        Arguments come first, then what the function captured: a constant's size is no batch.
+        """
         for value in inputs:
             if isinstance(value, np.ndarray):
                 if value.ndim:
                     return int(value.shape[0])
             elif isinstance(value, ops.EagerTensor):
                 if value.dtype == dtypes.resource:
-                    iterators.append(value)
+                    if self._batches.is_iterator(value):
+                        return self._batches.of(value)
                 elif value.shape.rank:
                     return int(value.shape[0])
-        for resource in iterators:
-            size = self._batches.of(resource)
-            if size is not None:
-                return size
         return None
 
     def elsewhere(self, device: str, frame: FrameType | None) -> None:

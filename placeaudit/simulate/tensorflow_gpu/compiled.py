@@ -7,6 +7,9 @@ So such a step stays as it is on a machine without a GPU, and only its placement
 it on the GPU, whatever devices and host-only types it names, with nothing that crosses inside.
 
 ``jit_compile=True`` is the program's own choice on every machine: it is left alone.
+
+LSTM and GRU layers take cuDNN's kernels where a GPU is listed, which a CPU build lacks: they stay
+with the loop that they have on a machine without a GPU.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_compiled_steps"]
 
+_RECURRENT: Final = "keras.src.backend.tensorflow.rnn"
 _TRAINER: Final = "keras.src.backend.tensorflow.trainer"
 _METHODS: Final = (
     "compile", "_resolve_auto_jit_compile", "_make_function", "make_predict_function"
@@ -44,10 +48,18 @@ def add_compiled_steps(patches: Patches, placement: Placement) -> None:
                 owner = next(kind for kind in trainer.__mro__ if name in vars(kind))
                 patches.replace(owner, name, change(vars(owner)[name]))
 
-    if _TRAINER in sys.modules:
-        arm()
+    def without_cudnn() -> None:
+        patches.replace(sys.modules[_RECURRENT], "_is_gpu_available", lambda: False)
+
+    _when_imported(_TRAINER, arm, patches)
+    _when_imported(_RECURRENT, without_cudnn, patches)
+
+
+def _when_imported(module: str, then: Callable[[], None], patches: Patches) -> None:
+    if module in sys.modules:
+        then()
         return
-    hook = ImportHook(_TRAINER, arm)
+    hook = ImportHook(module, then)
     hook.install()
     patches.on_undo(hook.remove)
 

@@ -45,6 +45,12 @@ def main() -> None:
     model.compile("adam", "mse", jit_compile=True)
     print(model.jit_compile)
 
+    recurrent = keras.Sequential(
+        [keras.Input((2, 2)), keras.layers.LSTM(3, return_sequences=True), keras.layers.GRU(1)]
+    )
+    recurrent.compile("sgd", "mse")
+    print(recurrent.fit(x.reshape(24, 2, 2), y, batch_size=8, verbose=0).history)
+
     made = tf.random.stateless_normal([4, 4], seed=[1, 2])
     print(tf.reduce_sum(twice(made) + made).numpy())  # stays
 
