@@ -26,8 +26,9 @@ def twice(x: Any) -> Any:
 
 def main() -> None:
     keras.utils.set_random_seed(3)
-    layers = [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
-    model = Marked([keras.Input((4,)), *layers])
+    scale = keras.layers.Normalization(mean=0.5, variance=1.0)  # captured constants
+    layers = [scale, keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5)]
+    model = Marked([keras.Input((4,)), *layers, keras.layers.Dense(1)])
     x = np.linspace(0, 1, 96, dtype="float32").reshape(24, 4)
     y = x.sum(1, keepdims=True)
 
