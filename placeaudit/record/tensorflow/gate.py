@@ -28,7 +28,7 @@ from placeaudit.record.clock import now_ns
 from placeaudit.record.guard import LOCAL, Transfer, is_refusal, judge, place_of
 from placeaudit.record.tensorflow.context import Known, TensorflowContext
 from placeaudit.record.tensorflow.graph_fallbacks import Fallen
-from placeaudit.record.tensorflow.graphs import Edge, FunctionRecorder, batch_of, is_function
+from placeaudit.record.tensorflow.graphs import Edge, FunctionRecorder, is_function
 from placeaudit.record.tensorflow.nowhere import NoSites, Nowhere
 from placeaudit.record.tensorflow.operations import (
     HOST_DTYPES,
@@ -124,13 +124,17 @@ class _Functions(FunctionRecorder):
     def span(self, kind: str, name: str, owner: object, start_ns: int) -> None:
         """No step is told."""
 
-    @staticmethod
     def _ask(
-        name: str, edges: Sequence[Edge], inputs: list[Any], frame: FrameType | None, where: str
+        self,
+        name: str,
+        edges: Sequence[Edge],
+        inputs: list[Any],
+        frame: FrameType | None,
+        where: str,
     ) -> None:
         if LOCAL.scope is None:
             return
-        batch = batch_of(inputs)
+        batch = self.batch_of(inputs)
         for edge in edges:
             size = edge.bytes(batch)
             _ask(edge.source, edge.target, -1 if size is None else size,

@@ -13,6 +13,7 @@ import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -24,6 +25,8 @@ from tensorflow.python.ops import summary_ops_v2
 from placeaudit.model import HashKind, Phase
 from placeaudit.record.clock import now_ns
 from placeaudit.record.content import hash_bytes
+from placeaudit.record.sites import package_of
+from placeaudit.record.tensorflow.batches import BatchSizes
 from placeaudit.record.tensorflow.graph_fallbacks import Fallen, add_fallen, fallen_in
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from placeaudit.record.tensorflow.patches import PatchSet
     from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 
-__all__ = ["Edge", "FunctionRecorder", "batch_of", "fed_tensor", "hash_array", "is_function"]
+__all__ = ["Edge", "FunctionRecorder", "fed_tensor", "hash_array", "is_function"]
 
 #: Names of functions that were traced.
 _FUNCTION: Final = "__"
@@ -74,6 +77,8 @@ class Edge:
     port: int = 0
     #: Name of the tensor that a session was given or handed out: its value is known.
     tensor: str = ""
+    #: The user's line that called, where ``stack`` ends there: no code of the user's is inside.
+    caller: tuple[str, int] | None = None
 
     def sizes(self, batch: int | None) -> tuple[int, ...] | None:
         """The shape of a call whose input holds ``batch`` examples; None if it stays unknown."""
@@ -96,6 +101,7 @@ class FunctionRecorder:
         self._kernels = kernels
         #: What ran elsewhere than asked, in each call of a function.
         self._fallen: dict[str, tuple[Fallen, ...]] = {}
+        self._batches = BatchSizes(context)
         self._graphs: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._edges: dict[str, tuple[Edge, ...]] = {}
         self._collects = False
@@ -107,7 +113,8 @@ class FunctionRecorder:
         self._export: Callable[[Any], Any] = eager_context.Context.export_run_metadata
 
     def arm(self, patches: PatchSet) -> None:
-        """Remember the graph of each function that gets traced."""
+        """Remember the graph of each function that gets traced, and what iterators give."""
+        self._batches.arm(patches)
         patches.wrap(atomic_function, "from_func_graph", self._traced)
         patches.wrap(eager_context.Context, "export_run_metadata", self._shared)
         patches.wrap(eager_context.Context, "disable_graph_collection", self._kept_on)
@@ -173,7 +180,7 @@ class FunctionRecorder:
             state = self.context.state()
             if is_new:
                 self.read(name, frame)
-            self._rows(self._edges[name], inputs, start, state)
+            self._rows(self._edges[name], inputs, start, state, frame)
             self.fell(self._fallen.get(name, ()), start)
             for operation in self._collectives.get(name, ()):
                 self.context.add_span("collective", operation, -1, start)
@@ -258,13 +265,15 @@ class FunctionRecorder:
                        "copy is counted once a call", frame)  # fmt: skip
         dtype = dtypes.as_dtype(node.attr["T"].type)
         shape: tuple[int | None, ...] | None = None
-        stack = self.context.sites.capture(frame)
+        stack, caller = self.context.sites.capture(frame), _user_line(frame)
         if operation is not None:
             output = operation.outputs[int(port or 0)]
             if output.shape.rank is not None:
                 shape = tuple(output.shape.as_list())
             kept = [(f.filename, f.lineno, f.name) for f in reversed(operation.traceback)]
             stack = self.context.sites.known(kept)
+            if caller != next((k[:2] for k in kept if not package_of(k[0])), None):
+                caller = None
         phase = Phase.BACKWARD if _GRADIENT in source else Phase.OTHER
         layer = source.replace(_GRADIENT, "").rpartition("/")[0]
         return Edge(
@@ -279,20 +288,30 @@ class FunctionRecorder:
             phase=int(phase),
             module=self.context.string(layer) if layer else -1,
             port=int(port or 0),
+            caller=caller,
         )
 
-    @staticmethod
-    def _operation(graph: Any, name: str, made: Any) -> Any:
-        """The operation of the traced graph that a node of a part goes back to."""
-        if graph is None:
-            return None
-        originals = made.experimental_debug_info.original_node_names if made is not None else ()
+    def _operation(self, graph: Any, name: str, made: Any) -> Any:
+        """The operation of a traced graph that a node of a part goes back to.
+
+        A function that calls another gets that one's nodes put in, each with its own function's
+        name: names repeat between the two.
+        """
+        origins: list[tuple[Any, str]] = []
+        if made is not None:
+            info = made.experimental_debug_info
+            for found, function in zip_longest(
+                info.original_node_names, info.original_func_names, fillvalue=""
+            ):
+                origins.append((self._graphs.get(function) if function else graph, found))
         fed = fed_tensor(name).rpartition(":")[0]
         if fed:
-            originals = (*originals, fed)
-        for candidate in (*originals, name):
+            origins.append((graph, fed))
+        for origin, candidate in (*origins, (graph, name)):
+            if origin is None:
+                continue
             try:
-                return graph.get_operation_by_name(candidate)
+                return origin.get_operation_by_name(candidate)
             except (KeyError, ValueError):
                 continue
         return None
@@ -327,7 +346,7 @@ class FunctionRecorder:
         try:
             state = self.context.state()
             inner = tuple(edge for edge in edges if edge.tensor not in values)
-            self._rows(inner, inputs, start_ns, state)
+            self._rows(inner, inputs, start_ns, state, frame)
             outer = [(edge, values[edge.tensor]) for edge in edges if edge.tensor in values]
             self._add_given(outer, start_ns + len(inner), state, frame)
         except Exception as error:  # noqa: BLE001
@@ -336,12 +355,17 @@ class FunctionRecorder:
     # --- rows -------------------------------------------------------------------------------------
 
     def _rows(
-        self, edges: tuple[Edge, ...], inputs: list[Any], start_ns: int, state: ThreadState
+        self,
+        edges: tuple[Edge, ...],
+        inputs: list[Any],
+        start_ns: int,
+        state: ThreadState,
+        frame: FrameType | None,
     ) -> None:
         if not edges:
             return
-        context = self.context
-        batch = batch_of(inputs)
+        context, line = self.context, _user_line(frame)
+        batch = self.batch_of(inputs)
         end = now_ns()
         for number, edge in enumerate(edges):
             sizes = edge.sizes(batch)
@@ -355,13 +379,16 @@ class FunctionRecorder:
                 continue
             kind = context.string(edge.dtype)
             context.excuse(start_ns + number, state)
+            stack = edge.stack
+            if edge.caller is not None and line is not None and edge.caller != line:
+                stack = context.sites.capture(frame)
             # The executor's threads wait; the program's goes on to the result.
             context.add_copy(
                 (
                     start_ns + number, end - start_ns, edge.source.number, edge.target.number,
                     size, kind, kind, context.shape(sizes), False, True, edge.waits,
                     -1, -1, 0, 0, 0, int(HashKind.NONE), context.string("_Send"), -1,
-                    edge.stack, state.thread, edge.phase or state.phase, edge.module, 0,
+                    stack, state.thread, edge.phase or state.phase, edge.module, 0,
                 )
             )  # fmt: skip
 
@@ -390,6 +417,23 @@ class FunctionRecorder:
                     stack, state.thread, edge.phase or state.phase, edge.module, 0,
                 )
             )  # fmt: skip
+
+    def batch_of(self, inputs: list[Any]) -> int | None:
+        """The first dimension of the first input that has one, or what an iterator gives.
+
+        Arguments come first, then what the function captured: a constant's size is no batch.
+        """
+        for value in inputs:
+            if isinstance(value, np.ndarray):
+                if value.ndim:
+                    return int(value.shape[0])
+            elif isinstance(value, ops.EagerTensor):
+                if value.dtype == dtypes.resource:
+                    if self._batches.is_iterator(value):
+                        return self._batches.of(value)
+                elif value.shape.rank:
+                    return int(value.shape[0])
+        return None
 
     def elsewhere(self, device: str, frame: FrameType | None) -> None:
         """A function may have run in another process, which nobody looks at."""
@@ -420,16 +464,13 @@ def hash_array(array: np.ndarray[Any, Any]) -> tuple[int, int]:
     return hash_bytes(array.ctypes.data, array.nbytes)
 
 
-def batch_of(inputs: list[Any]) -> int | None:
-    """The first dimension of the first input that has one and is no variable."""
-    for value in inputs:
-        if isinstance(value, np.ndarray):
-            if value.ndim:
-                return int(value.shape[0])
-        elif isinstance(value, ops.EagerTensor) and value.dtype != dtypes.resource:
-            shape = value.shape
-            if shape.rank:
-                return int(shape[0])
+def _user_line(frame: FrameType | None) -> tuple[str, int] | None:
+    """File and line of the user's innermost frame."""
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not package_of(file):
+            return file, frame.f_lineno
+        frame = frame.f_back
     return None
 
 

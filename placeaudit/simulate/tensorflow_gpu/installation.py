@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import tensorflow as tf
 
 from placeaudit.errors import SimulationError
-from placeaudit.simulate.tensorflow_gpu.compiled import add_compiled
+from placeaudit.simulate.tensorflow_gpu.compiled import add_compiled_steps
 from placeaudit.simulate.tensorflow_gpu.devices import add_devices, started
 from placeaudit.simulate.tensorflow_gpu.kernels import TABLES, KernelTable, table_name
 from placeaudit.simulate.tensorflow_gpu.names import Names
@@ -47,8 +47,9 @@ class Installation:
         """Switch on."""
         try:
             add_devices(self._patches, self.names, self.spec.count, self.spec.device)
-            add_placement(self._patches, Placement(self.names, self.kernels))
-            add_compiled(self._patches)
+            placement = Placement(self.names, self.kernels)
+            add_placement(self._patches, placement)
+            add_compiled_steps(self._patches, placement)
         except BaseException:
             self._patches.undo()
             raise

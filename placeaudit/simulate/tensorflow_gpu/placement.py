@@ -8,12 +8,15 @@ from the kernel table and handed over as an explicit device:
 * an operation that is asked onto a GPU which has no kernel for it falls to the host where soft
   placement is on (the default), and is refused in TensorFlow's words where it is off;
 * operations on resources (variables, iterators) and calls of functions are left to the runtime,
-  which sends them to where the resource is.
+  which sends them to where the resource is;
+* what XLA would compile into one piece (``compiled.py``) is on ``GPU:0`` altogether.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -38,6 +41,9 @@ _HOST_TYPES: Final = frozenset(
 )
 #: Tell about their input's shape and run where it is, whatever its type.
 _METADATA: Final = frozenset({"Shape", "ShapeN", "Size", "Rank"})
+#: How the names of traced functions begin, and the attribute of those that XLA compiles.
+_FUNCTION: Final = "__"
+_MUST_COMPILE: Final = "_XlaMustCompile"
 #: Where an argument of a function is, its caller says.
 _LEFT_ALONE: Final = frozenset({"Placeholder", "_Arg", "_Retval", "NoOp"})
 
@@ -65,8 +71,20 @@ class Placement:
         self._names = names
         self._kernels = kernels
         self._signatures: dict[str, _Signature] = {}
-        self._chosen: dict[tuple[object, ...], bool] = {}
+        self._chosen: dict[tuple[object, ...], tuple[bool, bool]] = {}
         self._specs: dict[str | None, int] = {}
+        self._compiled: dict[str, bool] = {}
+        self._local = threading.local()
+
+    @contextlib.contextmanager
+    def one_piece(self) -> Iterator[None]:
+        """Graphs that this thread builds inside run on the first GPU as a whole."""
+        before = getattr(self._local, "whole", False)
+        self._local.whole = True
+        try:
+            yield
+        finally:
+            self._local.whole = before
 
     @property
     def first_gpu(self) -> str:
@@ -103,6 +121,31 @@ class Placement:
         wanted = self.device_of(asked)
         if wanted == 0:
             return None
+        if operation.startswith(_FUNCTION):
+            return self.first_gpu if wanted < 0 and self._is_compiled(operation) else None
+        takes = self._known(operation, arguments)
+        if takes is None:
+            return None
+        if wanted > 0:
+            return None if takes[0] else self.fall_back(operation, asked)
+        return self.first_gpu if all(takes) else None
+
+    def _is_compiled(self, function: str) -> bool:
+        """Whether XLA makes one piece of a traced function: a GPU that is there gets it."""
+        known = self._compiled.get(function)
+        if known is None:
+            definition = eager_context.context().get_function_def(function)
+            known = self._compiled[function] = definition.attr[_MUST_COMPILE].b
+        return known
+
+    def accepts(self, operation: str, arguments: Sequence[Any]) -> tuple[bool, bool] | None:
+        """Whether a GPU takes an operation, and prefers it to the host.
+
+        None where its kernels are not known, or the runtime sends it to a resource.
+        """
+        return self._known(operation, arguments) if self._kernels.knows(operation) else None
+
+    def _known(self, operation: str, arguments: Sequence[Any]) -> tuple[bool, bool] | None:
         signature = self.signature(operation)
         if signature.has_resource or not signature.is_known:
             return None
@@ -110,27 +153,11 @@ class Placement:
         if types is None:
             return None
         key = (operation, *types.items())
-        takes = self._chosen.get(key)
-        if takes is None:
-            takes = self._chosen[key] = self._takes(operation, types)
-        if wanted < 0:
-            takes = takes and self._prefers(operation, types)
-            return self.first_gpu if takes else None
-        return None if takes else self.fall_back(operation, asked)
-
-    def accepts(self, operation: str, arguments: Sequence[Any]) -> tuple[bool, bool] | None:
-        """Whether a GPU takes an operation, and prefers it to the host.
-
-        None where its kernels are not known, or the runtime sends it to a resource.
-        """
-        signature = self.signature(operation)
-        if signature.has_resource or not self._kernels.knows(operation):
-            return None
-        types = _types(signature, arguments)
-        if types is None:
-            return None
-        takes = self._takes(operation, types)
-        return takes, takes and self._prefers(operation, types)
+        found = self._chosen.get(key)
+        if found is None:
+            takes = self._takes(operation, types)
+            found = self._chosen[key] = takes, takes and self._prefers(operation, types)
+        return found
 
     def _takes(self, operation: str, types: dict[str, int]) -> bool:
         known = self._kernels
@@ -168,9 +195,16 @@ class Placement:
         name = operation.type
         if not self._names.gpus or name in _LEFT_ALONE:
             return None
+        if self.signature(name).has_resource or not self._kernels.knows(name):
+            return None
+        if getattr(self._local, "whole", False):
+            return self.first_gpu
+        return self._by_kernel(operation)
+
+    def _by_kernel(self, operation: Any) -> str | None:
+        name = operation.type
         wanted = self.device_of(operation.device or None)
-        signature = self.signature(name)
-        if wanted == 0 or signature.has_resource or not self._kernels.knows(name):
+        if wanted == 0:
             return None
         if wanted < 0 and name in _METADATA:
             return operation.inputs[0].op.device or None
