@@ -15,7 +15,7 @@ import numpy.typing as npt
 from placeaudit.analyze.audit import D2H, H2D, Audit
 from placeaudit.analyze.lineage import SCALAR_BYTES, Fate, itemsize
 from placeaudit.model import Certainty, Evidence, Finding, Severity
-from placeaudit.rules.base import by_library, finding, library_name, recurs
+from placeaudit.rules.base import by_library, finding, library_name, recurs, size_words
 from placeaudit.rules.facts import Facts, Group
 from placeaudit.rules.transfers import host_created
 from placeaudit.rules.transfers.duplicate_upload import duplicate_uploads
@@ -309,7 +309,7 @@ class WideCopy:
             ),
             certainty=certain,
             message=(
-                f"{text} copies to {dst} {what}: {found.saved} bytes a copy need not cross, "
+                f"{text} copies to {dst} {what}: {size_words(found.saved)} a copy need not cross, "
                 f"{recurrence.words}{by}"
             ),
             fix=(
