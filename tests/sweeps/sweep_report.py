@@ -68,7 +68,16 @@ KNOWN: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("sparse.mm.reduce", "*", "NotImplementedError*", "as on a device: only the CPU has it"),
     ("histogramdd", "*", "*NotImplementedError*", "as on a device: only the CPU has it"),
     ("nested: sum", "*", "NotImplementedError*", "as on a device: only the CPU has it"),
-    ("arange", "*", "result* is on cpu", "as on a device: samples of numbers that name none"),
+    *(
+        (name, "*", "result* is on cpu", "as on a device: samples of numbers that name none")
+        for name in ("arange", "linspace*", "logspace*")
+    ),
+    (
+        "renorm",
+        "*gradient",
+        "elements *",
+        "as on a device, whose sums have another type in the formula of the gradient",
+    ),
     (
         "linalg.lstsq",
         "out, wider dtype",
