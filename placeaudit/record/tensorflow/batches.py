@@ -13,8 +13,9 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from tensorflow.python.data.ops import iterator_ops
-from tensorflow.python.framework import tensor_util
+from tensorflow.python.framework import dtypes, ops, tensor_util
 
 from placeaudit.import_hook import ImportHook
 
@@ -55,6 +56,23 @@ class BatchSizes:
             hook = ImportHook(_ADAPTER, keras)
             hook.install()
             patches.on_undo(hook.remove)
+
+    def of_inputs(self, inputs: list[Any]) -> int | None:
+        """The first dimension of the first input that has one, or what an iterator gives.
+
+        Arguments come first, then what the function captured: a constant's size is no batch.
+        """
+        for value in inputs:
+            if isinstance(value, np.ndarray):
+                if value.ndim:
+                    return int(value.shape[0])
+            elif isinstance(value, ops.EagerTensor):
+                if value.dtype == dtypes.resource:
+                    if self.is_iterator(value):
+                        return self.of(value)
+                elif value.shape.rank:
+                    return int(value.shape[0])
+        return None
 
     def is_iterator(self, resource: Any) -> bool:
         """Whether the resource is that of an iterator which is alive."""

@@ -27,8 +27,9 @@ from placeaudit.errors import TransferError
 from placeaudit.record.clock import now_ns
 from placeaudit.record.guard import LOCAL, Transfer, is_refusal, judge, place_of
 from placeaudit.record.tensorflow.context import Known, TensorflowContext
+from placeaudit.record.tensorflow.edges import Edge
 from placeaudit.record.tensorflow.graph_fallbacks import Fallen
-from placeaudit.record.tensorflow.graphs import Edge, FunctionRecorder, is_function
+from placeaudit.record.tensorflow.graphs import FunctionRecorder, is_function
 from placeaudit.record.tensorflow.nowhere import NoSites, Nowhere
 from placeaudit.record.tensorflow.operations import (
     HOST_DTYPES,
@@ -134,7 +135,7 @@ class _Functions(FunctionRecorder):
     ) -> None:
         if LOCAL.scope is None:
             return
-        batch = self.batch_of(inputs)
+        batch = self.batches.of_inputs(inputs)
         for edge in edges:
             size = edge.bytes(batch)
             _ask(edge.source, edge.target, -1 if size is None else size,

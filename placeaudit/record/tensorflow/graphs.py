@@ -8,25 +8,22 @@ record says so.
 
 from __future__ import annotations
 
-import math
-import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from tensorflow.python.eager import context as eager_context
 from tensorflow.python.eager.polymorphic_function import atomic_function
-from tensorflow.python.framework import dtypes, ops
+from tensorflow.python.framework import dtypes
 from tensorflow.python.ops import summary_ops_v2
 
 from placeaudit.model import HashKind, Phase
 from placeaudit.record.clock import now_ns
-from placeaudit.record.content import hash_bytes
 from placeaudit.record.sites import package_of
 from placeaudit.record.tensorflow.batches import BatchSizes
+from placeaudit.record.tensorflow.edges import Edge, fed_tensor, hash_array, user_line
 from placeaudit.record.tensorflow.graph_fallbacks import Fallen, add_fallen, fallen_in
 
 if TYPE_CHECKING:
@@ -36,7 +33,7 @@ if TYPE_CHECKING:
     from placeaudit.record.tensorflow.patches import PatchSet
     from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 
-__all__ = ["Edge", "FunctionRecorder", "fed_tensor", "hash_array", "is_function"]
+__all__ = ["FunctionRecorder", "is_function"]
 
 #: Names of functions that were traced.
 _FUNCTION: Final = "__"
@@ -46,51 +43,10 @@ _IN_LOOP: Final = ("while/", "cond/")
 _HOST_TYPES: Final = frozenset(
     t.as_datatype_enum for t in (dtypes.int32, dtypes.string, dtypes.resource, dtypes.variant)
 )
-#: How a session calls the argument that a feed becomes.
-_FED: Final = re.compile(r"_arg_(.+)_(\d+)_\d+$")
 _REDUCES: Final = ("Collective", "Nccl")
 _GRADIENT: Final = "gradient_tape/"
 #: Function -> its edges, as the first that read them has seen them: TensorFlow hands them out once.
 _READ: Final[dict[str, tuple[Edge, ...]]] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """One tensor that crosses devices in each call of a function."""
-
-    source: Known
-    target: Known
-    #: Operation that made it, by its name in the graph.
-    node: str
-    #: Type of that operation: "MatMul".
-    operation: str
-    dtype: str
-    itemsize: int
-    #: None for a size that the graph leaves open (the batch); empty for a scalar.
-    shape: tuple[int | None, ...] | None
-    stack: int
-    phase: int
-    module: int
-    #: The host waits for it: the caller asked for its value.
-    waits: bool = False
-    #: Which of that operation's outputs.
-    port: int = 0
-    #: Name of the tensor that a session was given or handed out: its value is known.
-    tensor: str = ""
-    #: The user's line that called, where ``stack`` ends there: no code of the user's is inside.
-    caller: tuple[str, int] | None = None
-
-    def sizes(self, batch: int | None) -> tuple[int, ...] | None:
-        """The shape of a call whose input holds ``batch`` examples; None if it stays unknown."""
-        if self.shape is None:
-            return None
-        sizes = [batch if size is None else size for size in self.shape]
-        return None if None in sizes else tuple(size for size in sizes if size is not None)
-
-    def bytes(self, batch: int | None) -> int | None:
-        """Its size in such a call."""
-        sizes = self.sizes(batch)
-        return None if sizes is None else self.itemsize * math.prod(sizes)
 
 
 class FunctionRecorder:
@@ -101,7 +57,7 @@ class FunctionRecorder:
         self._kernels = kernels
         #: What ran elsewhere than asked, in each call of a function.
         self._fallen: dict[str, tuple[Fallen, ...]] = {}
-        self._batches = BatchSizes(context)
+        self.batches = BatchSizes(context)
         self._graphs: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
         self._edges: dict[str, tuple[Edge, ...]] = {}
         self._collects = False
@@ -114,7 +70,7 @@ class FunctionRecorder:
 
     def arm(self, patches: PatchSet) -> None:
         """Remember the graph of each function that gets traced, and what iterators give."""
-        self._batches.arm(patches)
+        self.batches.arm(patches)
         patches.wrap(atomic_function, "from_func_graph", self._traced)
         patches.wrap(eager_context.Context, "export_run_metadata", self._shared)
         patches.wrap(eager_context.Context, "disable_graph_collection", self._kept_on)
@@ -265,7 +221,7 @@ class FunctionRecorder:
                        "copy is counted once a call", frame)  # fmt: skip
         dtype = dtypes.as_dtype(node.attr["T"].type)
         shape: tuple[int | None, ...] | None = None
-        stack, caller = self.context.sites.capture(frame), _user_line(frame)
+        stack, caller = self.context.sites.capture(frame), user_line(frame)
         if operation is not None:
             output = operation.outputs[int(port or 0)]
             if output.shape.rank is not None:
@@ -364,8 +320,8 @@ class FunctionRecorder:
     ) -> None:
         if not edges:
             return
-        context, line = self.context, _user_line(frame)
-        batch = self.batch_of(inputs)
+        context, line = self.context, user_line(frame)
+        batch = self.batches.of_inputs(inputs)
         end = now_ns()
         for number, edge in enumerate(edges):
             sizes = edge.sizes(batch)
@@ -418,23 +374,6 @@ class FunctionRecorder:
                 )
             )  # fmt: skip
 
-    def batch_of(self, inputs: list[Any]) -> int | None:
-        """The first dimension of the first input that has one, or what an iterator gives.
-
-        Arguments come first, then what the function captured: a constant's size is no batch.
-        """
-        for value in inputs:
-            if isinstance(value, np.ndarray):
-                if value.ndim:
-                    return int(value.shape[0])
-            elif isinstance(value, ops.EagerTensor):
-                if value.dtype == dtypes.resource:
-                    if self._batches.is_iterator(value):
-                        return self._batches.of(value)
-                elif value.shape.rank:
-                    return int(value.shape[0])
-        return None
-
     def elsewhere(self, device: str, frame: FrameType | None) -> None:
         """A function may have run in another process, which nobody looks at."""
         job = device.partition("/job:")[2].partition("/")[0]
@@ -449,29 +388,6 @@ class FunctionRecorder:
             self._noted.add(text)
             stack = self.context.sites.capture(frame) if frame is not None else -1
             self.context.writer.note("PA902", text, stack)
-
-
-def fed_tensor(name: str) -> str:
-    """The tensor "x:0" that became the argument ``_arg_x_0_3`` of a session's graph; else ""."""
-    found = _FED.match(name)
-    return f"{found[1]}:{found[2]}" if found is not None else ""
-
-
-def hash_array(array: np.ndarray[Any, Any]) -> tuple[int, int]:
-    """``(hash, HashKind)`` of an array's content, nothing for one that is not contiguous."""
-    if not array.flags.c_contiguous or array.dtype.hasobject:
-        return 0, int(HashKind.NONE)
-    return hash_bytes(array.ctypes.data, array.nbytes)
-
-
-def _user_line(frame: FrameType | None) -> tuple[str, int] | None:
-    """File and line of the user's innermost frame."""
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not package_of(file):
-            return file, frame.f_lineno
-        frame = frame.f_back
-    return None
 
 
 def is_function(operation: Any) -> bool:

@@ -23,8 +23,9 @@ from tensorflow.python.ops import resource_variable_ops
 from placeaudit.model import HashKind
 from placeaudit.record.clock import now_ns
 from placeaudit.record.tensorflow.context import FIRST_TENSOR, Known, TensorflowContext, ThreadState
+from placeaudit.record.tensorflow.edges import hash_array
 from placeaudit.record.tensorflow.graph_fallbacks import absent, is_lookup
-from placeaudit.record.tensorflow.graphs import FunctionRecorder, hash_array, is_function
+from placeaudit.record.tensorflow.graphs import FunctionRecorder, is_function
 from placeaudit.record.tensorflow.variables import Variables
 from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 

@@ -18,13 +18,14 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import pywrap_tf_session, session
 
 from placeaudit.record.clock import now_ns
-from placeaudit.record.tensorflow.graphs import fed_tensor
+from placeaudit.record.tensorflow.edges import fed_tensor
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from placeaudit.record.tensorflow.edges import Edge
     from placeaudit.record.tensorflow.graph_fallbacks import Fallen
-    from placeaudit.record.tensorflow.graphs import Edge, FunctionRecorder
+    from placeaudit.record.tensorflow.graphs import FunctionRecorder
     from placeaudit.record.tensorflow.patches import PatchSet
 
 __all__ = ["SessionRecorder"]
