@@ -256,7 +256,7 @@ def test_widened_on_the_host_through_arithmetic_with_numbers() -> None:
         b.storage(n + 2)
 
     (found,) = [f for f in findings(run(turn)) if f.rule == "PA107"]
-    assert "6144 bytes" in found.message
+    assert "6 KiB" in found.message
     assert "`div`" in found.fix
 
 
