@@ -1,6 +1,5 @@
 """What fit() itself does is Keras' own: nothing here could go."""
 
-# expect without line: PA902 info
 import numpy as np
 import tensorflow as tf
 
