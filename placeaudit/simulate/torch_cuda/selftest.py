@@ -6,7 +6,6 @@ runs cannot fork children that use autograd, and many programs fork before they 
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -66,9 +65,8 @@ class _FirstBackward:
                 # are none of ours.
                 thread = threading.Thread(target=_begin_engine, name="placeaudit-engine")
                 self._has_begun = True
-                with contextlib.suppress(RuntimeError):  # no new threads while Python ends
-                    thread.start()
-                    thread.join()
+                thread.start()
+                thread.join()
         return self._engine
 
 
