@@ -50,7 +50,8 @@ test-libraries: .venv/.libraries
 
 # Vectors and optimizer plug-ins of declearn.
 test-vectors: .venv/.vectors
-	$(BIN)/python -m pytest tests/integration/test_vectors.py $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/integration/test_vectors.py tests/scenarios \
+		-k "vectors or declearn" $(PYTEST_ARGS)
 
 # Every example with the real libraries (declearn, Heat under mpirun, …); where all pass, the README's
 # gallery is written from their results.

@@ -137,7 +137,8 @@ class FunctionRecorder:
             if is_new:
                 self.read(name, frame)
             self._rows(self._edges[name], inputs, start, state, frame)
-            self.fell(self._fallen.get(name, ()), start)
+            if self._fallen.get(name):
+                self.fell(self._fallen[name], start)
             for operation in self._collectives.get(name, ()):
                 self.context.add_span("collective", operation, -1, start)
         except Exception as error:  # noqa: BLE001  (our failure is not the program's)
