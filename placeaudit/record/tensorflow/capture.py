@@ -104,6 +104,8 @@ class PlacementCapture:
         self._streams: list[_Stream] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        #: (operation, device) of what recording saw.
+        self._seen: set[tuple[str, str]] = set()
         #: What the program reads of the setting.
         self._wanted = False
         #: Above 0 the program has asked for the lines that come: they go where it sent them.
@@ -122,11 +124,12 @@ class PlacementCapture:
         libc.fdopen.argtypes = [ctypes.c_int, ctypes.c_char_p]
         libc.setvbuf.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
         libc.fflush(None)
-        self._recorder.seen = set()
+        self._recorder.looked = self._looked
         self._streams = [_Stream(libc, "stdout", 1), _Stream(libc, "stderr", 2)]
         running: Any = eager_context.context()
         running.log_device_placement = True
         patches.wrap(eager_context.Context, "log_device_placement", self._setting)
+        patches.wrap(eager_context.Context, "ensure_initialized", self._started)
         patches.wrap(session.BaseSession, "__init__", self._session)
         patches.wrap(session.BaseSession, "run", self._run)
         threading.Thread(target=self._watch, name="placeaudit-placement-log", daemon=True).start()
@@ -143,6 +146,18 @@ class PlacementCapture:
                 self._owned = self._wanted
 
         return property(read, write, doc=original.__doc__)
+
+    def _started(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """TensorFlow has its say when it starts."""
+
+        @functools.wraps(original)
+        def ensure_initialized(running: Any) -> None:
+            starts = running._context_handle is None
+            original(running)
+            if starts:
+                self.drain()
+
+        return ensure_initialized
 
     def _session(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """A session that takes the eager context's configuration does not take our wish."""
@@ -174,6 +189,14 @@ class PlacementCapture:
     def _turn_owned(self, change: int) -> None:
         self.drain()
         self._owned += change
+
+    def _looked(self, operation: str, device: str) -> None:
+        """A call has ended: what TensorFlow said in it comes before what the program says next."""
+        self._seen.add((operation, device))
+        try:
+            self.drain()
+        except OSError as error:
+            self._recorder.context.failed(error)
 
     def _watch(self) -> None:
         while not self._ended.wait(_PAUSE_S):
@@ -211,8 +234,8 @@ class PlacementCapture:
         log = self._reader.log
         known = self._recorder.context.device
         add_placements(self._writer, log, self._start_ns, name=lambda device: known(device).name)
-        seen = self._recorder.seen
-        if seen is None or not self._streams:
+        self._recorder.looked = None
+        if not self._streams:
             return
         unseen = {
             (placed.operation, known(placed.device).name)
@@ -223,8 +246,8 @@ class PlacementCapture:
             f"{operation} on {device}"
             for operation, device in unseen
             if operation not in _INNER
-            and (operation, device) not in seen
-            and (operation.removeprefix("_Mkl"), device) not in seen
+            and (operation, device) not in self._seen
+            and (operation.removeprefix("_Mkl"), device) not in self._seen
         )
         if names:
             named = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")  # noqa: PLR2004

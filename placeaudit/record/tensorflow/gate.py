@@ -31,16 +31,10 @@ from placeaudit.record.tensorflow.edges import Edge
 from placeaudit.record.tensorflow.graph_fallbacks import Fallen
 from placeaudit.record.tensorflow.graphs import FunctionRecorder, is_function
 from placeaudit.record.tensorflow.nowhere import NoSites, Nowhere
-from placeaudit.record.tensorflow.operations import (
-    HOST_DTYPES,
-    Call,
-    Content,
-    OperationRecorder,
-    bytes_of,
-    device_of,
-)
+from placeaudit.record.tensorflow.operands import HOST_DTYPES, NUMBERS, bytes_of, device_of
+from placeaudit.record.tensorflow.operations import Call, Content, OperationRecorder
 from placeaudit.record.tensorflow.patches import PatchSet
-from placeaudit.record.tensorflow.reads import KEPT, hook_buffer_with
+from placeaudit.record.tensorflow.reads import hook_buffer_with
 from placeaudit.record.tensorflow.sessions import SessionRecorder
 from placeaudit.simulate.tensorflow_gpu.installation import active
 from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
@@ -354,7 +348,7 @@ def _constant(original: Callable[..., Any], recorder: _Operations) -> Callable[.
         state = recorder.context.state()
         if state.busy or isinstance(value, ops.EagerTensor):
             return original(value, ctx, dtype)
-        if LOCAL.scope is not None and type(value) not in KEPT:
+        if LOCAL.scope is not None and not isinstance(value, NUMBERS):
             frame = sys._getframe(1)
             recorder._guarded(lambda: _ask_constant(recorder, value, ctx, dtype, frame))
         state.busy += 1

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from tensorflow.python.framework import dtypes, op_def_registry, ops
+from tensorflow.python.framework import dtypes, ops
 from tensorflow.python.ops import resource_variable_ops
 
 from placeaudit.model import HashKind
@@ -26,20 +26,20 @@ from placeaudit.record.tensorflow.context import FIRST_TENSOR, Known, Tensorflow
 from placeaudit.record.tensorflow.edges import hash_array
 from placeaudit.record.tensorflow.graph_fallbacks import absent, is_lookup
 from placeaudit.record.tensorflow.graphs import FunctionRecorder, is_function
+from placeaudit.record.tensorflow.operands import (
+    HOST_DTYPES,
+    NUMBERS,
+    RESOURCE,
+    Signature,
+    bytes_of,
+    device_of,
+    number_type,
+    type_of,
+)
 from placeaudit.record.tensorflow.variables import Variables
 from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 
-__all__ = [
-    "HOST_DTYPES",
-    "WAITING",
-    "Call",
-    "Content",
-    "OperationRecorder",
-    "Signature",
-    "bytes_of",
-    "device_of",
-    "hash_array",
-]
+__all__ = ["WAITING", "Call", "Content", "OperationRecorder", "hash_array"]
 
 #: Operations whose output's size is known only when the device has run them: on a GPU the host
 #: waits for it.  (kernels/where_op.cc, unique_op_gpu.cu.cc, dynamic_partition_op_gpu.cu.cc)
@@ -48,27 +48,8 @@ WAITING: Final = frozenset(
 )
 #: Pairs of tensor and device whose mirror is known; of more the oldest are forgotten.
 _MIRRORS: Final = 1 << 16
-_RESOURCE: Final = dtypes.resource
-#: Types that a GPU build keeps on the host.
-HOST_DTYPES: Final = frozenset({dtypes.int32, dtypes.string, dtypes.resource, dtypes.variant})
 _NONE: Final[frozenset[str]] = frozenset()
 _NO_HASH: Final = (0, int(HashKind.NONE))
-
-
-class Signature:
-    """The arguments of an operation, as its definition has them."""
-
-    __slots__ = ("count", "inputs", "outputs", "types")
-
-    def __init__(self, operation: str) -> None:
-        definition: Any = op_def_registry.get(operation)
-        arguments = definition.input_arg if definition is not None else ()
-        self.inputs = tuple(a.name for a in arguments)
-        #: The attribute that holds each input's type.
-        self.types = tuple(a.type_attr for a in arguments)
-        self.outputs = tuple(a.name for a in definition.output_arg) if definition else ()
-        #: Of each input, the attribute with its number of tensors, "" for a single one.
-        self.count = tuple(a.number_attr or a.type_list_attr for a in arguments)
 
 
 class Call(NamedTuple):
@@ -127,8 +108,9 @@ class OperationRecorder:
         #: Tensors whose device is a GPU and whose memory is the host's, by the kernel's wish.
         self._on_host = _Recent(_MIRRORS)
         self._numbers = _Recent(_MIRRORS)
-        #: (operation, device) of every one that was looked at, where somebody wants to know.
-        self.seen: set[tuple[str, str]] | None = None
+        #: Is told the operation and the device of every call that was looked at; a function is
+        #: called "".
+        self.looked: Callable[[str, str], None] | None = None
         self._functions = functions or FunctionRecorder(context)
         #: Which tensors hold the value of which variable.
         self.variables = Variables()
@@ -165,9 +147,12 @@ class OperationRecorder:
                         self._functions.elsewhere(device, frame)
                 except Exception as error:  # noqa: BLE001
                     context.failed(error)
-                return self._functions.call(
+                result = self._functions.call(
                     name, inputs, lambda: original(handle, device, operation, inputs, *rest), frame
                 )
+                if self.looked is not None:
+                    self.looked("", "")
+                return result
             start = now_ns()
             result = original(handle, device, operation, inputs, *rest)
             state = context.state()
@@ -209,8 +194,8 @@ class OperationRecorder:
         inputs = arguments[: len(signature.inputs)]
         # Without outputs or resources, as a print: where it was asked, else the host.
         here = self.context.device(device_of(inputs, result) or asked or "")
-        if self.seen is not None:
-            self.seen.add((call.operation, here.name))
+        if self.looked is not None:
+            self.looked(call.operation, here.name)
         self.variables.after(call.operation, inputs, result)
         if asked and here.is_host:
             self._fallback(call, inputs, self.context.device(asked), here)
@@ -231,6 +216,9 @@ class OperationRecorder:
             if isinstance(value, (list, tuple)):
                 for tensor in value:
                     self._input(call, tensor, wanted)
+            elif isinstance(value, NUMBERS):
+                if not wanted.is_host:
+                    self._number(call, value, number_type(signature, name, inputs), wanted)
             else:
                 self._input(call, value, wanted)
 
@@ -239,7 +227,7 @@ class OperationRecorder:
         if asked.is_host or asked.name.startswith("CPU"):
             return
         context = self.context
-        if any(isinstance(v, ops.EagerTensor) and v.dtype == _RESOURCE for v in inputs):
+        if any(isinstance(v, ops.EagerTensor) and v.dtype == RESOURCE for v in inputs):
             # Other resources without a kernel are TensorFlow's own doing.
             nowhere = is_lookup(call.operation) and not self._kernels.gpu_kernel(call.operation, {})
             reason = "no kernel" if nowhere else "resource"
@@ -271,7 +259,7 @@ class OperationRecorder:
         types = {
             attribute: kind
             for attribute, value in zip(signature.types, arguments, strict=False)
-            if attribute and (kind := _type_of(value))
+            if attribute and (kind := type_of(value))
         }
         rest = arguments[len(signature.inputs) :]
         for name, value in zip(rest[::2], rest[1::2], strict=False):
@@ -298,7 +286,7 @@ class OperationRecorder:
 
     def _input(self, call: Call, value: Any, wanted: Known) -> None:
         if isinstance(value, ops.EagerTensor):
-            if value.dtype == _RESOURCE:
+            if value.dtype == RESOURCE:
                 return
             source = self.location(value)
             if source.number == wanted.number:
@@ -323,16 +311,24 @@ class OperationRecorder:
         self.add(call, source, wanted, content, src_storage=storage)
 
     def _made_of(self, call: Call, value: Any, wanted: Known) -> None:
-        """A NumPy array or Python number that the operation itself made a tensor of."""
+        """A NumPy array that the operation itself made a tensor of."""
         if isinstance(value, np.ndarray):
             content = Content(value.nbytes, value.dtype.name, value.shape, *hash_array(value))
             self.add(call, self.context.host, wanted, content)
-        elif isinstance(value, float) and not self.is_kept(value, dtypes.float32, wanted):
-            self.add(call, self.context.host, wanted, Content(4, "float32", ()))
+
+    def _number(self, call: Call, value: complex, dtype: Any, wanted: Known) -> None:
+        """A Python number that the operation itself made a tensor of."""
+        if dtype not in HOST_DTYPES and not self.is_kept(value, dtype, wanted):
+            self.add(call, self.context.host, wanted, Content(dtype.size, dtype.name, ()))
 
     def is_kept(self, value: complex, dtype: Any, device: Known) -> bool:
-        """Whether TensorFlow has made a tensor of this number there before: it keeps them all."""
-        key = (type(value), value, dtype, device.number)
+        """Whether TensorFlow has made a tensor of this number there before: it keeps them all.
+
+        It looks for the number, its Python type and the type that was asked for, None where none
+        was.  (``TFE_TensorHandleCache``, python/eager/pywrap_tensor_conversion.cc)
+        """
+        asked = None if dtype is None else dtypes.as_dtype(dtype)
+        key = (type(value), value, asked, device.number)
         if key in self._numbers:
             return True
         self._numbers.add(key)
@@ -386,32 +382,3 @@ class OperationRecorder:
                 context.string(call.operation), -1, *context.where(call.frame, call.state),
             )
         )  # fmt: skip
-
-
-def device_of(inputs: Sequence[Any], result: Any) -> str | None:
-    """Full name of the device an operation ran on: its output's, else its resource's."""
-    first = result[0] if isinstance(result, (list, tuple)) and result else result
-    if isinstance(first, ops.EagerTensor):
-        return str(first.device)
-    for value in inputs:
-        if isinstance(value, ops.EagerTensor) and value.dtype == _RESOURCE:
-            return str(value.device)
-    return None
-
-
-def bytes_of(tensor: Any) -> int:
-    """Bytes of an eager tensor's elements."""
-    return int(tensor.shape.num_elements() or 0) * int(tensor.dtype.size)
-
-
-def _type_of(value: Any) -> int:
-    first = value[0] if isinstance(value, (list, tuple)) and value else value
-    dtype = getattr(first, "dtype", None)
-    if isinstance(dtype, dtypes.DType):
-        return int(dtype.as_datatype_enum)
-    if dtype is None:
-        return 0
-    try:
-        return int(dtypes.as_dtype(dtype).as_datatype_enum)
-    except TypeError:
-        return 0

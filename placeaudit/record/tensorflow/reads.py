@@ -12,27 +12,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from tensorflow.python.framework import constant_op, dtypes, ops
+from tensorflow.python.framework import constant_op, ops
 
 from placeaudit.record.clock import now_ns
 from placeaudit.record.tensorflow.context import FIRST_TENSOR
-from placeaudit.record.tensorflow.operations import (
-    Call,
-    Content,
-    OperationRecorder,
-    bytes_of,
-    hash_array,
-)
+from placeaudit.record.tensorflow.operands import NUMBERS, bytes_of
+from placeaudit.record.tensorflow.operations import Call, Content, OperationRecorder, hash_array
 
 if TYPE_CHECKING:
     from placeaudit.record.tensorflow.patches import PatchSet
 
-__all__ = ["KEPT", "add_reads", "hook_buffer", "hook_buffer_with"]
+__all__ = ["add_reads", "hook_buffer", "hook_buffer_with"]
 
-#: TensorFlow keeps the tensors it has made of Python numbers in their own type, per device.
-KEPT: Final = {
-    bool: dtypes.bool, int: dtypes.int32, float: dtypes.float32, complex: dtypes.complex128
-}  # fmt: skip
 #: Bytes of a Python list whose content is worth making an array of once more.
 _LARGEST_LIST: Final = 1 << 12
 
@@ -59,8 +50,8 @@ def _constant(original: Callable[..., Any], recorder: OperationRecorder) -> Call
         finally:
             state.busy -= 1
         try:
-            kept = KEPT.get(type(value)) == result.dtype
-            if not kept or not recorder.is_kept(value, result.dtype, recorder.location(result)):
+            where = recorder.location(result)
+            if not isinstance(value, NUMBERS) or not recorder.is_kept(value, dtype, where):
                 call = Call("constant", start, state, sys._getframe(1))
                 _made(recorder, call, value, result)
         except Exception as error:  # noqa: BLE001  (our failure is not the program's)

@@ -18,7 +18,12 @@ from placeaudit.rules.tensorflow.host_detour import detour_downloads
 from placeaudit.rules.transfers import host_bounce, small_copies
 from placeaudit.rules.transfers.duplicate_download import duplicate_downloads
 from placeaudit.rules.transfers.round_trip import round_trips
-from placeaudit.rules.waits.scalar_read import ScalarRead, judged_use, values_read
+from placeaudit.rules.waits.scalar_read import (
+    ScalarRead,
+    judged_use,
+    read_at_the_end,
+    values_read,
+)
 
 __all__ = ["TensorflowScalarRead"]
 
@@ -61,7 +66,8 @@ class TensorflowScalarRead(ScalarRead):
             call = facts.call(group.index)
             use = judged_use(facts, group, call)
             mine = values_read(facts, group, call, use)
-            if len(mine) and recurs(facts, copies, mine):
+            once = read_at_the_end(facts, mine, call)
+            if len(mine) and not once and recurs(facts, copies, mine):
                 found = Group(group.index, group.site, mine)
                 yield self._in_words(facts, found, call, use)
 

@@ -23,7 +23,7 @@ from placeaudit.rules.transfers.round_trip import round_trips
 from placeaudit.rules.waits.device_index import indexes_device
 from placeaudit.rules.waits.dynamic_shape import class_counts
 
-__all__ = ["ScalarRead", "judged_use", "values_read"]
+__all__ = ["ScalarRead", "judged_use", "read_at_the_end", "values_read"]
 
 #: Options of a package that avoid its own reads, by where the reading frame lies.
 _OPTIONS: Final = (
@@ -107,7 +107,7 @@ class ScalarRead:
                 # A line that mostly brings whole tensors down reads no value, be one of them tiny.
                 mostly = 2 * int(small[rows].sum()) > len(rows)
                 rows = rows[small[rows]] if mostly else rows[:0]
-            if len(rows) and copies.steady[rows].any():
+            if len(rows) and copies.steady[rows].any() and not read_at_the_end(facts, rows, call):
                 found = Group(group.index, group.site, rows)
                 if not self._negligible(facts, found):
                     yield self._finding(facts, found, call, use)
@@ -173,6 +173,17 @@ class ScalarRead:
                 *([Evidence("use", f"{_USES[use.kind]}: `{use.by}`")] if use.by else []),
             ],
         )
+
+
+def read_at_the_end(facts: Facts, rows: Rows, call: CallSite | None) -> bool:
+    """Whether a program without steps read a value a single time, at a line that runs once.
+
+    In a function or a loop one run may be a sample of many; a script's own statement is all of it.
+    """
+    if len(facts.audit.steps) > 1 or len(rows) > 1 or call is None:
+        return False
+    file, node = call.file, call.node
+    return file.scope(node) is file.tree and not any(file.repeats(node))
 
 
 def values_read(facts: Facts, group: Group, call: CallSite | None, use: Use) -> Rows:

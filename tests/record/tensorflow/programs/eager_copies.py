@@ -32,3 +32,11 @@ with tf.device("/GPU:1"):
 length = tf.shape(c)[0]
 joined = tf.strings.join(["a", "b"])
 integers = tf.range(4) * 2
+# Of a Python number TensorFlow makes one tensor for each type asked for, and keeps it.
+k = c * 7  # copy: cpu GPU:0 4
+k = c * 7
+k = tf.constant(7, tf.float32)
+k = tf.constant(7, tf.float16)  # copy: cpu GPU:0 2
+k = tf.constant(7, tf.float16)
+k = tf.constant(np.float32(7))  # copy: cpu GPU:0 4
+k = tf.constant(np.float32(7))  # copy: cpu GPU:0 4

@@ -1,0 +1,86 @@
+"""What the arguments of an eager operation are: their names, types, sizes and devices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from tensorflow.python.framework import dtypes, op_def_registry, ops
+
+__all__ = [
+    "HOST_DTYPES",
+    "NUMBERS",
+    "RESOURCE",
+    "Signature",
+    "bytes_of",
+    "device_of",
+    "number_type",
+    "type_of",
+]
+
+RESOURCE: Final = dtypes.resource
+#: Types that a GPU build keeps on the host.
+HOST_DTYPES: Final = frozenset({dtypes.int32, dtypes.string, dtypes.resource, dtypes.variant})
+#: Numbers of which TensorFlow keeps the tensors, for each device.
+NUMBERS: Final = (int, float, complex)
+#: Types of the tensors made of them where nothing else is asked for; a bool is an int too.
+_DEFAULT: Final = {
+    bool: dtypes.bool, int: dtypes.int32, float: dtypes.float32, complex: dtypes.complex128
+}  # fmt: skip
+
+
+class Signature:
+    """The arguments of an operation, as its definition has them."""
+
+    __slots__ = ("count", "inputs", "outputs", "types")
+
+    def __init__(self, operation: str) -> None:
+        definition: Any = op_def_registry.get(operation)
+        arguments = definition.input_arg if definition is not None else ()
+        self.inputs = tuple(a.name for a in arguments)
+        #: The attribute that holds each input's type.
+        self.types = tuple(a.type_attr for a in arguments)
+        self.outputs = tuple(a.name for a in definition.output_arg) if definition else ()
+        #: Of each input, the attribute with its number of tensors, "" for a single one.
+        self.count = tuple(a.number_attr or a.type_list_attr for a in arguments)
+
+
+def device_of(inputs: Sequence[Any], result: Any) -> str | None:
+    """Full name of the device an operation ran on: its output's, else its resource's."""
+    first = result[0] if isinstance(result, (list, tuple)) and result else result
+    if isinstance(first, ops.EagerTensor):
+        return str(first.device)
+    for value in inputs:
+        if isinstance(value, ops.EagerTensor) and value.dtype == RESOURCE:
+            return str(value.device)
+    return None
+
+
+def number_type(signature: Signature, name: str, inputs: Sequence[Any]) -> Any:
+    """Type of the tensor made of a number that is argument ``name``: as the others of its kind."""
+    attribute = signature.types[signature.inputs.index(name)]
+    for kind, value in zip(signature.types, inputs, strict=False):
+        dtype = getattr(value, "dtype", None)
+        if attribute and kind == attribute and dtype is not None:
+            return dtypes.as_dtype(dtype).base_dtype
+    value = inputs[signature.inputs.index(name)]
+    return next(dtype for number, dtype in _DEFAULT.items() if isinstance(value, number))
+
+
+def bytes_of(tensor: Any) -> int:
+    """Bytes of an eager tensor's elements."""
+    return int(tensor.shape.num_elements() or 0) * int(tensor.dtype.size)
+
+
+def type_of(value: Any) -> int:
+    """TensorFlow's number of the type of a tensor, array or list of such; 0 if it has none."""
+    first = value[0] if isinstance(value, (list, tuple)) and value else value
+    dtype = getattr(first, "dtype", None)
+    if isinstance(dtype, dtypes.DType):
+        return int(dtype.as_datatype_enum)
+    if dtype is None:
+        return 0
+    try:
+        return int(dtypes.as_dtype(dtype).as_datatype_enum)
+    except TypeError:
+        return 0
