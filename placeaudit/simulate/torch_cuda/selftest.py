@@ -6,6 +6,7 @@ runs cannot fork children that use autograd, and many programs fork before they 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +66,9 @@ class _FirstBackward:
                 # are none of ours.
                 thread = threading.Thread(target=_begin_engine, name="placeaudit-engine")
                 self._has_begun = True
-                thread.start()
-                thread.join()
+                with contextlib.suppress(RuntimeError):  # no new threads while Python ends
+                    thread.start()
+                    thread.join()
         return self._engine
 
 
