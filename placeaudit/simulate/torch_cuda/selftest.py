@@ -6,6 +6,7 @@ runs cannot fork children that use autograd, and many programs fork before they 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ import torch
 from placeaudit.errors import SimulationError
 from placeaudit.simulate.spec import MAX_DEVICES
 from placeaudit.simulate.torch_cuda.native import repair_engine
-from placeaudit.simulate.torch_cuda.retag import to_device
+from placeaudit.simulate.torch_cuda.retag import to_uncounted_device
 
 if TYPE_CHECKING:
     from placeaudit.simulate.torch_cuda.patches import Patches
@@ -32,8 +33,9 @@ def _begin_threads() -> None:
     """
     with torch.enable_grad():
         for index in range(MAX_DEVICES):
-            x = to_device(torch.ones(1, device="cpu"), index).requires_grad_()
-            torch.autograd.grad(x * 2, x, x.detach())
+            x = to_uncounted_device(torch.ones(1, device="cpu"), index).requires_grad_()
+            # Nothing but views: the program's figures of memory must not know of it.
+            torch.autograd.grad(x.view(1), x, x.detach())
 
 
 def _begin_engine() -> None:
@@ -54,10 +56,11 @@ class _FirstBackward:
     def __init__(self, engine: Any) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._has_begun = False
+        self._has_begun = self._is_asked = False
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        # Where no device is in use no thread of one runs Python.
+        self._is_asked = True
+        # Of a program that has used no device so far, none is to be initialised.
         if self._has_begun or not torch.cuda.is_initialized():
             return self._engine
         with self._lock:
@@ -71,11 +74,20 @@ class _FirstBackward:
                     thread.join()
         return self._engine
 
+    def end(self) -> None:
+        """Python ends.  A backward pass on the host alone has started the threads as well."""
+        if self._is_asked and not self._has_begun:
+            self._has_begun = True
+            _begin_engine()
+
 
 def await_backward(patches: Patches) -> None:
     """Begin the engine at the program's first backward pass."""
     variable: Any = torch.autograd.Variable
-    patches.set(variable, "_execution_engine", _FirstBackward(variable._execution_engine))
+    first = _FirstBackward(variable._execution_engine)
+    patches.set(variable, "_execution_engine", first)
+    atexit.register(first.end)
+    patches.on_undo(lambda: atexit.unregister(first.end))
 
 
 def run_selftest(count: int) -> None:
