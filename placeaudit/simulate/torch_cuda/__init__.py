@@ -38,7 +38,7 @@ from placeaudit.simulate.torch_cuda.patches import (
 from placeaudit.simulate.torch_cuda.philox import add_distributed_random
 from placeaudit.simulate.torch_cuda.profiling import add_profiling
 from placeaudit.simulate.torch_cuda.runtime import add_runtime
-from placeaudit.simulate.torch_cuda.selftest import run_selftest
+from placeaudit.simulate.torch_cuda.selftest import await_backward, run_selftest
 from placeaudit.simulate.torch_cuda.sharing import add_sharing
 from placeaudit.simulate.torch_cuda.storages import add_storages
 from placeaudit.simulate.torch_cuda.streams import add_streams
@@ -83,7 +83,7 @@ class Installation:
         forget_initialization(patches)
         add_streams(patches)
         skip_timers(patches)  # before add_runtime, which names a CUDA version
-        add_runtime(patches, spec, self._ledger)
+        self._leave = add_runtime(patches, spec, self._ledger)
         add_sync_debug(patches)
         add_storages(patches)
         add_sharing(patches)
@@ -114,7 +114,9 @@ class Installation:
             self._install()
             run_selftest(self.spec.count)
             leave_initialization(self._patches)
+            self._leave()
             ask_initialization()
+            await_backward(self._patches)
         except BaseException as error:
             self._patches.undo()
             if is_first:

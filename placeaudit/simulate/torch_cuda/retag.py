@@ -16,7 +16,14 @@ from placeaudit.simulate.torch_cuda.native import memory
 if TYPE_CHECKING:
     from placeaudit.simulate.torch_cuda.ledger import Ledger
 
-__all__ = ["ledgers", "to_device", "to_host", "to_plain_device", "to_plain_host"]
+__all__ = [
+    "ledgers",
+    "to_device",
+    "to_host",
+    "to_plain_device",
+    "to_plain_host",
+    "to_uncounted_device",
+]
 
 #: Whoever counts device memory: told of every new device tensor.
 ledgers: Final[list[Ledger]] = []
@@ -45,11 +52,16 @@ def to_host(tensor: torch.Tensor) -> torch.Tensor:
     return alias
 
 
-def to_plain_device(tensor: torch.Tensor, index: int) -> torch.Tensor:
-    """The same memory on ``cuda:index``, for tensors without conjugate or negative bit."""
+def to_uncounted_device(tensor: torch.Tensor, index: int) -> torch.Tensor:
+    """As :func:`to_plain_device`, of which the figures of memory do not know."""
     capsule = _to_dlpack(tensor)
     memory[(memory[(id(capsule) + 16) >> 3] + 8) >> 3] = _CUDA_WORDS[index]
-    alias = _from_dlpack(capsule)
+    return _from_dlpack(capsule)
+
+
+def to_plain_device(tensor: torch.Tensor, index: int) -> torch.Tensor:
+    """The same memory on ``cuda:index``, for tensors without conjugate or negative bit."""
+    alias = to_uncounted_device(tensor, index)
     for ledger in ledgers:
         ledger.add(alias, index)
     return alias

@@ -16,6 +16,8 @@ from placeaudit.simulate.torch_cuda.memory import add_memory
 from placeaudit.simulate.torch_cuda.properties import DeviceProperties
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from placeaudit.simulate.spec import SimulationSpec
     from placeaudit.simulate.torch_cuda.ledger import Ledger
     from placeaudit.simulate.torch_cuda.patches import Patches
@@ -40,6 +42,10 @@ class _Runtime:
         self._process = os.getpid()
         generators: Any = default_generators(self._spec.count)
         torch.cuda.default_generators = generators
+
+    def leave(self) -> None:
+        """As in a process that has used no device so far: what it forks may."""
+        self._process = None
 
     def is_in_bad_fork(self) -> bool:
         """Whether CUDA was initialised in a parent process of this one."""
@@ -121,8 +127,11 @@ def _nothing(*args: object, **kwargs: object) -> None:
     del args, kwargs
 
 
-def add_runtime(patches: Patches, spec: SimulationSpec, ledger: Ledger) -> None:
-    """Supply the functions, and the values torch took from a CUDA build when imported."""
+def add_runtime(patches: Patches, spec: SimulationSpec, ledger: Ledger) -> Callable[[], None]:
+    """Supply the functions, and the values torch took from a CUDA build when imported.
+
+    What is returned lets the process forget that it has used devices.
+    """
     runtime = _Runtime(spec)
     patches.set_all(torch._C, runtime.functions())
     patches.set_all(
@@ -138,3 +147,4 @@ def add_runtime(patches: Patches, spec: SimulationSpec, ledger: Ledger) -> None:
     )
     add_generators(patches)
     add_libraries(patches, spec.device, add_memory(patches, ledger, spec.count))
+    return runtime.leave

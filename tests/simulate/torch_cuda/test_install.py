@@ -233,11 +233,44 @@ import sys
 import torch
 from placeaudit.simulate import simulate
 sys.setswitchinterval(1000)
-simulate("cuda:2").__enter__()
+simulation = simulate("cuda:2")
+simulation.__enter__()
 """
+_BACKWARD = 'torch.ones(3, requires_grad=True, device="{}").sum().backward()'
 
 
-def test_a_short_program_ends_in_order() -> None:
+@pytest.mark.parametrize("last", ["", _BACKWARD.format("cpu"), _BACKWARD.format("cuda:1")])
+def test_a_short_program_ends_in_order(last: str) -> None:
     for _ in range(3):
-        ended = _run(_SHORT_PROGRAM)
+        ended = _run(_SHORT_PROGRAM + last)
         assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:1"])
+def test_a_first_backward_pass_leaves_no_trace(device: str) -> None:
+    """Autograd's threads of all devices begin with it."""
+    ended = _run(f"""
+import torch
+from placeaudit.simulate import simulate
+
+def backward():
+    x = torch.ones(300, device="{device}", requires_grad=True)
+    (x * 2).sum().backward()
+
+def allocated():
+    return [torch.cuda.memory_stats(i)["allocation.all.allocated"] for i in range(2)]
+
+with simulate("cuda:2"):
+    if "{device}" == "cpu":
+        backward()
+        print(torch.cuda.is_initialized())
+    else:
+        torch.cuda.init()
+        before = allocated()
+        backward()
+        first = allocated()
+        backward()
+        second = allocated()
+        print([b - a for a, b in zip(before, first)] == [b - a for a, b in zip(first, second)])
+""")
+    assert (ended.stdout, ended.stderr) == (f"{device != 'cpu'}\n", "")

@@ -86,6 +86,20 @@ def test_empty_tensors_and_parameters_are_shared() -> None:
     assert parameter.device == torch.device("cuda", 1)
 
 
+def test_clients_forked_before_any_use_train_on_host_and_device() -> None:
+    done = subprocess.run(
+        [sys.executable, PROGRAMS / "forked_clients.py"],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    expected = found["parent"][1]
+    assert found["clients"] == [[expected, 0]] * 3
+    assert found["parent"] == [expected] * 2
+    refusal = "Cannot re-initialize CUDA in forked subprocess"
+    assert found["after use"] == [[expected, 0], [refusal, 0]]
+
+
 def test_a_forked_child_is_refused_devices() -> None:
     def child(sender: Any) -> None:
         try:
