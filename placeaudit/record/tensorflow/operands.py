@@ -16,7 +16,11 @@ __all__ = [
     "device_of",
     "number_type",
     "type_of",
+    "types_of",
 ]
+
+#: TensorFlow's numbers of types, by the attribute that holds each.
+Types = dict[str, int]
 
 RESOURCE: Final = dtypes.resource
 #: Types that a GPU build keeps on the host.
@@ -32,7 +36,7 @@ _DEFAULT: Final = {
 class Signature:
     """The arguments of an operation, as its definition has them."""
 
-    __slots__ = ("count", "inputs", "outputs", "types")
+    __slots__ = ("count", "inputs", "made", "outputs", "types")
 
     def __init__(self, operation: str) -> None:
         definition: Any = op_def_registry.get(operation)
@@ -40,7 +44,10 @@ class Signature:
         self.inputs = tuple(a.name for a in arguments)
         #: The attribute that holds each input's type.
         self.types = tuple(a.type_attr for a in arguments)
-        self.outputs = tuple(a.name for a in definition.output_arg) if definition else ()
+        results = definition.output_arg if definition is not None else ()
+        self.outputs = tuple(a.name for a in results)
+        #: The attribute that holds each output's type.
+        self.made = tuple(a.type_attr for a in results)
         #: Of each input, the attribute with its number of tensors, "" for a single one.
         self.count = tuple(a.number_attr or a.type_list_attr for a in arguments)
 
@@ -84,3 +91,25 @@ def type_of(value: Any) -> int:
         return int(dtypes.as_dtype(dtype).as_datatype_enum)
     except TypeError:
         return 0
+
+
+def types_of(signature: Signature, arguments: Sequence[Any], outputs: Sequence[Any]) -> Types:
+    """TensorFlow's numbers of the types by which an operation's kernel is chosen.
+
+    ``arguments`` are its inputs, then attribute names and values in turn.  A Python number has no
+    type of its own: it takes that of the other inputs of its kind, or the output tells.
+    """
+    types: Types = {}
+    inputs = arguments[: len(signature.inputs)]
+    for attributes, values in ((signature.types, inputs), (signature.made, outputs)):
+        for attribute, value in zip(attributes, values, strict=False):
+            if attribute and attribute not in types and (kind := type_of(value)):
+                types[attribute] = kind
+    for name, attribute, value in zip(signature.inputs, signature.types, inputs, strict=False):
+        if attribute and attribute not in types and isinstance(value, NUMBERS):
+            types[attribute] = int(number_type(signature, name, inputs).as_datatype_enum)
+    rest = arguments[len(signature.inputs) :]
+    for name, value in zip(rest[::2], rest[1::2], strict=False):
+        if isinstance(value, dtypes.DType):
+            types[name] = value.as_datatype_enum
+    return types

@@ -12,7 +12,7 @@ from __future__ import annotations
 import collections
 import itertools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
@@ -34,7 +34,7 @@ from placeaudit.record.tensorflow.operands import (
     bytes_of,
     device_of,
     number_type,
-    type_of,
+    types_of,
 )
 from placeaudit.record.tensorflow.variables import Variables
 from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
@@ -49,6 +49,8 @@ WAITING: Final = frozenset(
 #: Pairs of tensor and device whose mirror is known; of more the oldest are forgotten.
 _MIRRORS: Final = 1 << 16
 _NONE: Final[frozenset[str]] = frozenset()
+#: No kernel is known: nothing can be said of its outputs.  (No argument has this name.)
+_UNKNOWN: Final = frozenset({""})
 _NO_HASH: Final = (0, int(HashKind.NONE))
 
 
@@ -107,6 +109,8 @@ class OperationRecorder:
         self._mirrors = _Recent(_MIRRORS)
         #: Tensors whose device is a GPU and whose memory is the host's, by the kernel's wish.
         self._on_host = _Recent(_MIRRORS)
+        #: Tensors of a type that is else on the host, which a kernel made in the GPU's memory.
+        self._on_device = _Recent(_MIRRORS)
         self._numbers = _Recent(_MIRRORS)
         #: Is told the operation and the device of every call that was looked at; a function is
         #: called "".
@@ -256,33 +260,33 @@ class OperationRecorder:
         self, operation: str, signature: Signature, arguments: Sequence[Any], result: Any
     ) -> frozenset[str]:
         """Arguments that the accelerator's kernel has in host memory."""
-        types = {
-            attribute: kind
-            for attribute, value in zip(signature.types, arguments, strict=False)
-            if attribute and (kind := type_of(value))
-        }
-        rest = arguments[len(signature.inputs) :]
-        for name, value in zip(rest[::2], rest[1::2], strict=False):
-            if isinstance(value, dtypes.DType):
-                types[name] = value.as_datatype_enum
+        outputs = result if isinstance(result, (list, tuple)) else (result,)
+        types = types_of(signature, arguments, outputs)
         key = (operation, *types.items())
         known = self._hosts.get(key)
         if known is None:
             kernel = self._kernels.gpu_kernel(operation, types)
-            known = self._hosts[key] = kernel.host if kernel is not None else _NONE
-        if known:
-            outputs = result if isinstance(result, (list, tuple)) else (result,)
-            for name, tensor in zip(signature.outputs, outputs, strict=False):
-                if name in known and isinstance(tensor, ops.EagerTensor):
+            known = self._hosts[key] = kernel.host if kernel is not None else _UNKNOWN
+        if known is _UNKNOWN:
+            return _NONE
+        names: Iterable[str] = signature.outputs
+        if len(signature.outputs) == 1:
+            names = itertools.repeat(signature.outputs[0], len(outputs))
+        for name, tensor in zip(names, outputs, strict=False):
+            if isinstance(tensor, ops.EagerTensor):
+                if name in known:
                     self._on_host.add(tensor._id)
+                elif tensor.dtype == dtypes.int32:
+                    self._on_device.add(tensor._id)
         return known
 
     def location(self, tensor: Any) -> Known:
         """Where the memory of an eager tensor is."""
         found = self.context.device(tensor.backing_device)
-        if not found.is_host and (tensor.dtype in self._host_dtypes or tensor._id in self._on_host):
-            return self.context.host
-        return found
+        if found.is_host:
+            return found
+        made_there = tensor.dtype not in self._host_dtypes or tensor._id in self._on_device
+        return found if made_there and tensor._id not in self._on_host else self.context.host
 
     def _input(self, call: Call, value: Any, wanted: Known) -> None:
         if isinstance(value, ops.EagerTensor):

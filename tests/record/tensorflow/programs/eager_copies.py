@@ -40,3 +40,12 @@ k = tf.constant(7, tf.float16)  # copy: cpu GPU:0 2
 k = tf.constant(7, tf.float16)
 k = tf.constant(np.float32(7))  # copy: cpu GPU:0 4
 k = tf.constant(np.float32(7))  # copy: cpu GPU:0 4
+# A kernel is chosen by its types, a number's among them: of floats this one makes its output there.
+row = tf.expand_dims(3.0, 0)  # copy: cpu GPU:0 4
+row = row * row
+# An integer is where its kernel makes it: a cast and bits on the GPU, arithmetic on the host.
+whole = tf.cast(c, tf.int32)
+bits = tf.cast(tf.bitwise.bitwise_and(whole, whole), tf.float32)
+twice = whole + whole  # copy: GPU:0 cpu 12
+twice = whole + twice
+best = tf.argmax(c, axis=1, output_type=tf.int32).numpy()  # copy: GPU:0 cpu 4
