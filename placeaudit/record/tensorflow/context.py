@@ -25,7 +25,7 @@ Where = tuple[int, int, int, int, int]
 class ThreadState:
     """What the recorder knows about one thread."""
 
-    __slots__ = ("busy", "layers", "phase", "thread")
+    __slots__ = ("applied", "busy", "layers", "phase", "thread")
 
     def __init__(self) -> None:
         self.thread = threading.get_native_id()
@@ -34,6 +34,8 @@ class ThreadState:
         self.busy = 0
         #: Interned names of the Keras layers whose call runs, outermost first.
         self.layers: list[int] = []
+        #: Name and owner of the first optimizer seen while a compiled function was traced.
+        self.applied: tuple[str, int] | None = None
 
 
 class Known:

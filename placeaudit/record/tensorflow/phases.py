@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -91,7 +92,30 @@ class PhaseSource:
         return self._spanned(original, "backward", lambda _: "GradientTape", Phase.BACKWARD)
 
     def _function(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        return self._spanned(original, "module", lambda f: str(f._name), Phase.OTHER)
+        """A span; of a function in which an optimizer was seen while it was traced, its step too.
+
+        Only tracing runs the optimizer's Python: later calls are known by the function.
+        """
+        context = self._context
+        spanned = self._spanned(original, "module", lambda f: str(f._name), Phase.OTHER)
+        known: weakref.WeakKeyDictionary[Any, tuple[str, int]] = weakref.WeakKeyDictionary()
+
+        @functools.wraps(original)
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if not tf.executing_eagerly():
+                return original(self, *args, **kwargs)
+            start = now_ns()
+            context.state().applied = None
+            result = spanned(self, *args, **kwargs)
+            traced = context.state().applied
+            if traced is not None:
+                known[self] = traced
+            applied = known.get(self)
+            if applied is not None:
+                context.add_span("optimizer", *applied, start)
+            return result
+
+        return call
 
     def _keras_optimizer(self, module: Any) -> None:
         context, census = self._context, SlotCensus(self._context)
@@ -104,6 +128,9 @@ class PhaseSource:
             @functools.wraps(original)
             def apply(self: Any, *args: Any, **kwargs: Any) -> Any:
                 result = spanned(self, *args, **kwargs)
+                state = context.state()
+                if not tf.executing_eagerly() and state.applied is None:
+                    state.applied = type(self).__name__, context.owner(self)
                 try:
                     census.look(self, sys._getframe(1))
                 except Exception as error:  # noqa: BLE001  (our failure is not the program's)

@@ -31,18 +31,18 @@ def test_updates_are_steps_and_gradients_a_phase(recorded: tuple[str, Path]) -> 
     strings = process.tables["strings"].column("text").to_pylist()
     spans: Any = process.tables["spans"].to_pylist()
     kinds = collections.Counter(strings[row["kind"]] for row in spans)
-    assert kinds["optimizer"] == 5
+    assert kinds["optimizer"] == 9  # compiled, each call is one: only the first ran its Python
     assert kinds["backward"] == 5
     assert kinds["module"] >= 1
     audit = analyze(read_run(recorded[1]))
     assert audit.steps.how == "optimizer SGD"
-    assert len(audit.steps) == 5
+    assert len(audit.steps) == 9
 
 
 def test_the_read_of_each_step_is_the_finding(recorded: tuple[str, Path]) -> None:
     lines = (PROGRAMS / "custom_loop.py").read_text().splitlines()
-    read = lines.index("    losses.append(float(loss))") + 1
+    reads = ["    losses.append(float(loss))", "    losses.append(loss.numpy())"]
     findings = run_rules(analyze(read_run(recorded[1])))
     strays = [(f.rule, f.line) for f in findings if f.is_stray]
-    assert strays == [("PA201", read)]
+    assert sorted(strays) == [("PA201", lines.index(read) + 1) for read in reads]
     assert not [f for f in findings if f.rule == "PA902"]

@@ -1,4 +1,4 @@
-"""A custom loop: forward, backward and update in eager mode, then a compiled function."""
+"""A custom loop: forward, backward and update in eager mode, then compiled; an evaluation."""
 
 import tensorflow as tf
 
@@ -13,6 +13,20 @@ for _ in range(5):
     gradients = tape.gradient(loss, model.trainable_variables)
     optimizer.apply_gradients(zip(gradients, model.trainable_variables))
     losses.append(float(loss))
+
+
+@tf.function
+def update(batch):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model(batch) ** 2)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+    return loss
+
+
+for _ in range(4):
+    loss = update(x)
+    losses.append(loss.numpy())
 
 
 @tf.function
