@@ -1,10 +1,11 @@
 """How steps are told, where they end, and which events are steady state.
 
-In order: ``placeaudit.step()`` marks; the first-seen optimizer, and after its last step the next
-one, where a program trains one model after the other; the outermost ``backward()``; the
-outermost call of the module that is called most; a copy site that recurs; else none.  With fewer
-than two steps there is no steady state to tell from setup, so everything counts as steady: a
-function under an assertion or a short snippet is judged whole.
+In order: ``placeaudit.step()`` marks; those of a library's loop, with the steps of optimizers in
+loops of the program's own beside it; the first-seen optimizer, and after its last step the next
+one, where a program trains one model after the other; the outermost ``backward()``; the outermost
+call of the module that is called most; a copy site that recurs; else none.  With fewer than two
+steps there is no steady state to tell from setup, so everything counts as steady: a function under
+an assertion or a short snippet is judged whole.
 """
 
 from __future__ import annotations
@@ -80,8 +81,28 @@ def _marks(spans: SpanTable) -> StepBounds | None:
     if not len(rows):
         return None
     name = spans.texts[int(spans.name[rows[0]])]
-    how = "placeaudit.step()" if name == "step" else name
-    return _bounds(how, spans.end_ns[rows], int(spans.start_ns[rows[0]]))
+    start, ends = int(spans.start_ns[rows[0]]), np.sort(spans.end_ns[rows])
+    if name == "step":
+        return _bounds("placeaudit.step()", ends, start)
+    others = _outside(spans, ends)
+    if not len(others):
+        return _bounds(name, ends, start)
+    how = f"{name} and {_named(spans, others[0])}"
+    ends = np.concatenate([ends, spans.end_ns[_leading(spans, others)]])
+    return _bounds(how, ends, min(start, int(spans.start_ns[others[0]])))
+
+
+def _outside(spans: SpanTable, marks: Ints) -> npt.NDArray[np.intp]:
+    """Updates that loops of the program's own make beside those whose steps are marked.
+
+    The last updates before a mark are of the step that it ends: as many as before most marks.  A
+    single one more is no loop.
+    """
+    rows = spans.of("optimizer")
+    *each, after = np.split(rows, np.searchsorted(spans.end_ns[rows], marks, side="right"))
+    usual = max(1, int(np.median([len(one) for one in each])))
+    loops = [*(one[: max(0, len(one) - usual)] for one in each), after]
+    return np.concatenate([rows[:0], *(one for one in loops if len(one) > 1)])
 
 
 def _optimizer(spans: SpanTable) -> StepBounds | None:
@@ -89,9 +110,13 @@ def _optimizer(spans: SpanTable) -> StepBounds | None:
     if not len(rows):
         return None
     first = rows[0]
-    name = int(spans.name[first])
-    how = f"optimizer {spans.texts[name]}" if name >= 0 else "the optimizer"
-    return _bounds(how, spans.end_ns[_leading(spans, rows)], int(spans.start_ns[first]))
+    ends = spans.end_ns[_leading(spans, rows)]
+    return _bounds(_named(spans, first), ends, int(spans.start_ns[first]))
+
+
+def _named(spans: SpanTable, row: int) -> str:
+    name = int(spans.name[row])
+    return f"optimizer {spans.texts[name]}" if name >= 0 else "the optimizer"
 
 
 def _leading(spans: SpanTable, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

@@ -67,6 +67,31 @@ def test_marks_come_before_an_optimizer() -> None:
     assert (found.steps.how, len(found.steps)) == ("placeaudit.step()", 4)
 
 
+def test_loops_of_the_program_beside_marked_ones_have_steps_of_their_own() -> None:
+    b = Builder(SOURCE)
+    for own in (4, 3):
+        loop(b, own, owner=own)
+        for _ in range(3):  # a library's loop, of two updates a step
+            loop(b, 2)
+            b.span("step", "batches of fit")
+    loop(b, 2, owner=9)
+    found = audit(b)
+    assert (found.steps.how, len(found.steps)) == ("batches of fit and optimizer SGD", 15)
+    fits = [[4, 4, 5, 5, 6, 6], [10, 10, 11, 11, 12, 12]]
+    assert found.copies.step.tolist() == [0, 1, 2, 3, *fits[0], 7, 8, 9, *fits[1], 13, 14]
+
+
+def test_a_single_update_beside_a_marked_loop_is_no_step() -> None:
+    b = Builder(SOURCE)
+    loop(b, 1)
+    for _ in range(3):
+        loop(b, 1)
+        b.span("step", "batches of fit")
+    loop(b, 1)
+    found = audit(b)
+    assert (found.steps.how, len(found.steps)) == ("batches of fit", 3)
+
+
 def test_without_an_optimizer_the_outermost_backward_counts() -> None:
     b = Builder(SOURCE)
     for _ in range(3):
