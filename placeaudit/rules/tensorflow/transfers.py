@@ -9,11 +9,13 @@ import ast
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
 from placeaudit.analyze.audit import SmallInts
 from placeaudit.analyze.callsite import upload_at
 from placeaudit.analyze.host_arrays import EQUIVALENTS
 from placeaudit.model import Finding
-from placeaudit.rules.facts import Facts, Group
+from placeaudit.rules.facts import Facts, Group, Rows
 from placeaudit.rules.transfers.dataset_reupload import DatasetReupload, Period
 from placeaudit.rules.transfers.duplicate_download import DuplicateDownload
 from placeaudit.rules.transfers.duplicate_upload import Duplicates, DuplicateUpload
@@ -160,14 +162,16 @@ def _reduction(part: str) -> str:
 class TensorflowSmallCopies(SmallCopies):
     """Tensors read or made one by one in a loop: ``[t.numpy() for t in tensors]``.
 
-    ``tf.stack(tensors).numpy()`` is one read, ``tf.constant(np.stack(arrays))`` goes up once.
+    ``tf.stack(tensors).numpy()`` is one read, ``tf.constant(np.stack(arrays))`` goes up once, and
+    ``tf.unstack(tf.constant(numbers, tf.float32))`` gives numbers as tensors of the device.
     Averages of weights can stay in a ``tf.Variable`` for each of them.
     """
 
     def _finding(self, facts: Facts, executions: list[Execution]) -> Finding:
         found = super()._finding(facts, executions)
         if found.src == "cpu":
-            fix = "put them together on the host and upload once: `tf.constant(np.stack(arrays))`"
+            rows = np.concatenate([made.group.rows for made in executions])
+            fix = _together(facts, rows)
         else:
             fix = (
                 "read them at once: `tf.stack(tensors).numpy()`, or of unlike shapes "
@@ -175,6 +179,24 @@ class TensorflowSmallCopies(SmallCopies):
                 "averaged or kept can stay on the device, in a `tf.Variable`"
             )
         return replace(found, fix=fix)
+
+
+def _together(facts: Facts, rows: Rows) -> str:
+    """How small uploads become one; numbers say their type, which is not NumPy's for them."""
+    audit, copies = facts.audit, facts.audit.copies
+    shapes = {audit.text(int(shape)) for shape in np.unique(copies.shape[rows])}
+    if shapes == {""}:
+        kind = audit.text(int(copies.dst_dtype[rows[0]]))
+        return (
+            "make one tensor of the numbers before the loop and go over its parts, which are on "
+            f"the device: `for number in tf.unstack(tf.constant(numbers, tf.{kind}))`"
+        )
+    if len(shapes) > 1:
+        return (
+            "pack them on the host and upload once: `tf.constant(np.concatenate([a.ravel() for a "
+            "in arrays]))`, then `tf.split` and `tf.reshape` on the device"
+        )
+    return "put them together on the host and upload once: `tf.constant(np.stack(arrays))`"
 
 
 class TensorflowHostBounce(HostBounce):

@@ -68,6 +68,13 @@ def test_advice_is_in_words_of_tensorflow(audited: dict[str, dict[str, Any]]) ->
                 assert not re.search(r"torch|\.to\(|\.cpu\(\)|\.item\(\)", fix), (path, rule, fix)
 
 
+def test_numbers_uploaded_one_by_one_become_a_tensor_of_their_type(
+    audited: dict[str, dict[str, Any]],
+) -> None:
+    ((_, _, _, fix),) = audited[str(HERE / "programs/PA106/bad_numbers.py")]["findings"]
+    assert "`for number in tf.unstack(tf.constant(numbers, tf.float32))`" in fix
+
+
 def test_every_rule_of_tensorflow_has_its_programs() -> None:
     for rule in TENSORFLOW_RULES:
         names = {path.name for path in (HERE / "programs" / rule.code).iterdir()}
