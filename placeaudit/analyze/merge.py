@@ -189,8 +189,9 @@ class Merge:
         """Add ``step`` and ``steady``, and name the phase of what no hook named."""
         where["step"] = self.steps_at(time, where["process"])
         count = len(self.steps)
-        where["steady"] = steps_.steady_events(where["step"], where["site"], count)
         phase = where["phase"] = where["phase"].copy()
+        where["steady"] = steps_.steady_events(where["step"], where["site"], count)
+        where["steady"] &= phase != int(Phase.SETUP)  # said so by its recorder, in a later step
         idle = ~where["steady"] & (phase == int(Phase.OTHER))
         phase[idle & (where["step"] == 0)] = int(Phase.SETUP)
         phase[idle & (where["step"] >= count)] = int(Phase.TEARDOWN)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import tensorflow as tf
 from tensorflow.python.eager import backprop
 from tensorflow.python.eager.polymorphic_function import polymorphic_function
+from tensorflow.python.framework import func_graph
 
 from placeaudit.import_hook import ImportHook
 from placeaudit.model import Phase
@@ -40,7 +41,11 @@ class PhaseSource:
     def arm(self) -> None:
         """Wrap what is there; Keras when it gets imported."""
         self._patches.wrap(backprop.GradientTape, "gradient", self._backward)
-        self._patches.wrap(polymorphic_function.Function, "__call__", self._function)
+        function = polymorphic_function.Function
+        self._patches.wrap(function, "__call__", self._function)
+        # What is read or made while a function is traced, and its variables' first values.
+        self._patches.wrap(func_graph, "func_graph_from_py_func", self._once)
+        self._patches.wrap(function, "_initialize_uninitialized_variables", self._once)
         self._when_imported(_CALLBACKS, self._keras_loops)
         self._when_imported(_OPTIMIZER, self._keras_optimizer)
         self._when_imported(_LAYER, self._keras_layer)
@@ -114,6 +119,21 @@ class PhaseSource:
             if applied is not None:
                 context.add_span("optimizer", *applied, start)
             return result
+
+        return call
+
+    def _once(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """A call that prepares a compiled function: setup, whenever it comes."""
+        context = self._context
+
+        @functools.wraps(original)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            state = context.state()
+            before, state.phase = state.phase, int(Phase.SETUP)
+            try:
+                return original(*args, **kwargs)
+            finally:
+                state.phase = before
 
         return call
 
