@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
-from textwrap import shorten
-from typing import TYPE_CHECKING, TextIO
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Final, TextIO
 
 from placeaudit.model import Direction, Finding, Severity
 from placeaudit.report.base import Result
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 __all__ = ["TerminalReporter"]
+
+#: Characters of the command line in the headline.
+_PROGRAM: Final = 80
 
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _STATE_STYLE = {"unknown": "yellow", "clean": "green", "warning": "yellow", "error": "bold red"}
@@ -160,8 +162,7 @@ class TerminalReporter:
 def _headline(console: Console, result: Result) -> None:
     """What ran, on which devices, and the verdict in one sentence."""
     meta, summary = result.audit.meta, result.summary
-    program = shorten(" ".join(meta.argv), 80, placeholder=" …")
-    console.print(f"placeaudit: {program}", style="bold")
+    console.print(f"placeaudit: {_program(meta.argv)}", style="bold")
     parts = [duration(summary.duration_s)] if summary.duration_s else []
     if summary.steps:
         parts.insert(0, f"{plural(summary.steps, 'step')} ({summary.steps_how})")
@@ -170,6 +171,14 @@ def _headline(console: Console, result: Result) -> None:
     if parts:
         console.print(" · ".join(parts))
     console.print(result.headline.text, style=_STATE_STYLE[result.headline.state])
+
+
+def _program(argv: Sequence[str]) -> str:
+    """The command line on one line: of a long one the script's folder goes, then the rest's end."""
+    line = " ".join(" ".join(argv).split())
+    if len(line) > _PROGRAM and argv and PurePath(argv[0]).parent.name:
+        line = " ".join(["…/" + PurePath(argv[0]).name, *" ".join(argv[1:]).split()])
+    return line if len(line) <= _PROGRAM else line[: _PROGRAM - 1].rstrip() + "…"
 
 
 def _finding(console: Console, number: int, finding: Finding, result: Result) -> None:

@@ -170,3 +170,20 @@ def test_the_hosts_waits_in_all_and_a_step(gold_result: Result) -> None:
     assert line.startswith("The host waited 48 times, ")
     assert " in all, " in line
     assert line.endswith(" a step (modelled on h100).")
+
+
+@pytest.mark.parametrize(
+    ("argv", "shown"),
+    [
+        (["train.py", "--lr", "1e-3"], "train.py --lr 1e-3"),
+        (["/work-here/" + "a-folder/" * 9 + "train.py", "--lr", "1"], "…/train.py --lr 1"),
+        (["train.py", *["--layer-size=64"] * 9], "train.py" + " --layer-size=64" * 4 + " --laye…"),
+    ],
+)
+def test_of_a_long_command_the_program_stays(
+    gold_result: Result, argv: list[str], shown: str
+) -> None:
+    meta = dataclasses.replace(gold_result.audit.meta, argv=tuple(argv))
+    audit = dataclasses.replace(gold_result.audit, meta=meta)
+    text = TerminalReporter().render([dataclasses.replace(gold_result, audit=audit)])
+    assert text.splitlines()[0] == f"placeaudit: {shown}"
