@@ -62,6 +62,8 @@ class FunctionRecorder:
         self._edges: dict[str, tuple[Edge, ...]] = {}
         self._collects = False
         self._noted: set[str] = set()
+        #: Placeholders of the function that is being read, by its arguments' names.
+        self._arguments: dict[str, Any] = {}
         #: Reductions between replicas inside of functions: no copies, they are told apart.
         self._collectives: dict[str, tuple[str, ...]] = {}
         #: What was read while the program itself collects graphs (tf.summary.trace_on): its too.
@@ -176,6 +178,7 @@ class FunctionRecorder:
     def _read(self, name: str, frame: FrameType | None) -> Iterator[Edge]:
         metadata = self._taken()
         graph = self._graphs.get(name)
+        self._arguments = _arguments(name, graph)
         parts = [part for found in metadata.function_graphs for part in found.partition_graphs]
         operations = {node.op for part in parts for node in part.node}
         self._collectives[name] = tuple(sorted(op for op in operations if op.startswith(_REDUCES)))
@@ -256,6 +259,8 @@ class FunctionRecorder:
         """
         origins: list[tuple[Any, str]] = []
         if made is not None:
+            if made.op == "_Arg" and name in self._arguments:
+                return self._arguments[name]
             info = made.experimental_debug_info
             for found, function in zip_longest(
                 info.original_node_names, info.original_func_names, fillvalue=""
@@ -327,7 +332,7 @@ class FunctionRecorder:
         for number, edge in enumerate(edges):
             sizes = edge.sizes(batch)
             if sizes is None:
-                self._note("a copy of unknown size in a compiled function is left out", None)
+                self._note("a copy of unknown size in a compiled function is left out", frame)
                 continue
             size = edge.itemsize
             for length in sizes:
@@ -389,6 +394,15 @@ class FunctionRecorder:
             self._noted.add(text)
             stack = self.context.sites.capture(frame) if frame is not None else -1
             self.context.writer.note("PA902", text, stack)
+
+
+def _arguments(name: str, graph: Any) -> dict[str, Any]:
+    """What a function is given, by the names in its definition: those in its graph may differ."""
+    if graph is None:
+        return {}
+    definition = eager_context.context().get_function_def(name)
+    names = (argument.name for argument in definition.signature.input_arg)
+    return {given: tensor.op for given, tensor in zip(names, graph.inputs, strict=False)}
 
 
 def is_function(operation: Any) -> bool:

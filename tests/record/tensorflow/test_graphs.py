@@ -23,3 +23,4 @@ def test_edges_that_cross_are_counted_as_the_profiler_counts_them(tmp_path: Path
     up = [row for row in rows if row["line"] == line]
     assert {row["bytes"] for row in up} == {4 * 4 * 4, 8 * 4 * 4}  # as large as the batch
     assert {row["dst_device"] for row in up} == {"GPU:0"}
+    assert [row["bytes"] for row in rows if row["shape"] == ""] == [4] * 2 * CALLS

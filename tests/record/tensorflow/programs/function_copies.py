@@ -35,16 +35,32 @@ def gradient(x):
     return tape.gradient(loss, v)
 
 
+shift = tf.constant(2.0)
+
+
+@tf.function
+def inner(x):
+    with tf.device("/CPU:0"):
+        return tf.exp(shift) + x
+
+
+@tf.function
+def captured(x):  # the number that the other function takes along goes down, and no name tells it
+    return inner(x) @ v
+
+
 batches = [tf.ones([size, 4]) for size in (4, 8)]
 for batch in batches:
     scaled(batch)
     gradient(batch)
+    captured(batch)
 session = _pywrap_profiler.ProfilerSession()
 session.start(tempfile.mkdtemp(), {})
 for _ in range(10):
     for batch in batches:
         scaled(batch)
         gradient(batch)
+        captured(batch)
 trace = trace_events_pb2.Trace.FromString(session.stop())
 keys = [event.args["key"] for event in trace.trace_events if event.name == "_Send"]
 real = {"CPU:0": "cpu", "CPU:1": "GPU:0", "CPU:2": "GPU:1"}
