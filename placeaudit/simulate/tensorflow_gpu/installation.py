@@ -17,6 +17,7 @@ from placeaudit.simulate.tensorflow_gpu.kernels import TABLES, KernelTable, tabl
 from placeaudit.simulate.tensorflow_gpu.names import Names
 from placeaudit.simulate.tensorflow_gpu.patches import Patches
 from placeaudit.simulate.tensorflow_gpu.placement import Placement, add_placement
+from placeaudit.simulate.tensorflow_gpu.shown import add_shown_devices
 
 if TYPE_CHECKING:
     from placeaudit.simulate.spec import SimulationSpec
@@ -47,6 +48,7 @@ class Installation:
         """Switch on."""
         try:
             add_devices(self._patches, self.names, self.spec.count, self.spec.device)
+            add_shown_devices(self._patches, self.names)
             placement = Placement(self.names, self.kernels)
             add_placement(self._patches, placement)
             add_compiled_steps(self._patches, placement)

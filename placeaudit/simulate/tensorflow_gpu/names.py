@@ -58,3 +58,10 @@ class Names:
                 return f"GPU:{index - self.first}"
             return "cpu" if index == 0 else f"CPU:{index}"
         return f"GPU:{index}"
+
+    def to_full(self, device: str) -> str:
+        """A full name as TensorFlow gives it, with ``GPU:0`` for the device that stands for it."""
+        found = _DEVICE.search(device)
+        if found is None or found["type"] != "CPU" or int(found["index"]) < self.first:
+            return device
+        return f"{device[: found.start()]}GPU:{int(found['index']) - self.first}"

@@ -39,3 +39,16 @@ def test_what_is_no_gpu_stays() -> None:
     assert names.to_real("CPU", 0) == ("CPU", 0)
     assert names.to_real(None, None) == (None, None)
     assert names.to_real("GPU", None) == ("CPU", 1)
+
+
+@pytest.mark.parametrize(
+    ("device", "full"),
+    [
+        ("", ""),
+        (PREFIX + "CPU:0", PREFIX + "CPU:0"),
+        (PREFIX + "CPU:2", PREFIX + "GPU:1"),
+        (PREFIX + "GPU:1", PREFIX + "GPU:1"),
+    ],
+)
+def test_a_full_name_names_the_gpu(device: str, full: str) -> None:
+    assert Names(gpus=2).to_full(device) == full
