@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["await_backward", "run_selftest"]
 
 
-def _begin_threads() -> None:
+def _begin_threads(engine: Any) -> None:
     """Wait until autograd's thread of every device stands.
 
     The engine starts one for each device its guard knows, and each first asks for the interpreter's
@@ -34,20 +34,23 @@ def _begin_threads() -> None:
     with torch.enable_grad():
         for index in range(MAX_DEVICES):
             x = to_uncounted_device(torch.ones(1, device="cpu"), index).requires_grad_()
-            # Nothing but views: the program's figures of memory must not know of it.
-            torch.autograd.grad(x.view(1), x, x.detach())
+            # Nothing but views, and the engine itself: this is neither memory nor a backward pass
+            # of the program, whoever counts them.
+            engine.run_backward(
+                (x.view(1),), (x.detach(),), False, False, (x,), False, accumulate_grad=False
+            )
 
 
-def _begin_engine() -> None:
+def _begin_engine(engine: Any) -> None:
     """Start the engine with its device threads, also where it runs already without them."""
     try:
-        _begin_threads()
+        _begin_threads(engine)
     except RuntimeError as error:
         if "device_ready_queues_" not in str(error) and "ASSERT" not in str(error):
             return  # the program's own backward fails in the same words
         # A backward ran before there was a device.
         repair_engine()
-        _begin_threads()
+        _begin_threads(engine)
 
 
 class _FirstBackward:
@@ -67,7 +70,9 @@ class _FirstBackward:
             if not self._has_begun:
                 # A thread of its own: whatever modes, transforms and profilers the program's has
                 # are none of ours.
-                thread = threading.Thread(target=_begin_engine, name="placeaudit-engine")
+                thread = threading.Thread(
+                    target=_begin_engine, args=(self._engine,), name="placeaudit-engine"
+                )
                 self._has_begun = True
                 with contextlib.suppress(RuntimeError):  # no new threads while Python ends
                     thread.start()
@@ -78,7 +83,7 @@ class _FirstBackward:
         """Python ends.  A backward pass on the host alone has started the threads as well."""
         if self._is_asked and not self._has_begun:
             self._has_begun = True
-            _begin_engine()
+            _begin_engine(self._engine)
 
 
 def await_backward(patches: Patches) -> None:
