@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from tensorflow.python.framework import ops
+from tensorflow.python.framework import indexed_slices, ops
 from tensorflow.python.ops import resource_variable_ops
 
 if TYPE_CHECKING:
@@ -38,8 +38,11 @@ def add_shown_devices(patches: Patches, names: Names) -> None:
         return name
 
     _translate(patches, names, eager, standing.__get__, device_of)
-    graph: tuple[Any, ...] = (ops.SymbolicTensor, ops.Operation)
-    for owner in (*graph, resource_variable_ops.BaseResourceVariable):
+    others: tuple[Any, ...] = (
+        ops.SymbolicTensor, ops.Operation, indexed_slices.IndexedSlices,
+        resource_variable_ops.BaseResourceVariable,
+    )  # fmt: skip
+    for owner in others:
         read = owner.device.fget
         _translate(patches, names, owner, read, read)
 

@@ -136,7 +136,7 @@ def test_markers_of_pytest(tmp_path: Path) -> None:
 def test_a_record_keeps_what_was_allowed_and_not_what_was_refused(tmp_path: Path) -> None:
     program = PROGRAM.parent / "guarded_trace.py"
     # The trace has seen the function: its first call under the guard is refused before it runs.
-    assert trace(program, tmp_path / "run").splitlines() == ["refused", "False 64"] * 2 + ["CPU:1"]
+    assert trace(program, tmp_path / "run").splitlines() == ["refused", "False 64"] * 2 + ["GPU:0"]
     reads = [row for row in copies_of(tmp_path / "run") if row["operation"] == "numpy"]
     lines = program.read_text().splitlines()
     assert [lines[row["line"] - 1].strip() for row in reads] == [

@@ -48,6 +48,7 @@ with placeaudit.simulate("cuda:2"):
         return x + inner
 
     print(*map(short, (tensor, variable, second, second.value(), host, compiled(tensor))))
+    print(short(tf.IndexedSlices(tensor, tf.range(2))))
     with tf.device(second.device), tf.device(tensor.device):
         print(short(tf.ones([2])))
 print(short(tensor))
@@ -64,4 +65,4 @@ def test_a_second_simulation_sees_none_of_the_first() -> None:
 
 def test_a_program_reads_on_which_gpu_its_tensors_are() -> None:
     lines = run_python("-c", SHOWN).splitlines()
-    assert lines == ["GPU:1 GPU:1", "GPU:0 GPU:0 GPU:1 GPU:1 CPU:0 GPU:0", "GPU:0", "CPU:1"]
+    assert lines == ["GPU:1 GPU:1", "GPU:0 GPU:0 GPU:1 GPU:1 CPU:0 GPU:0", *["GPU:0"] * 2, "CPU:1"]
