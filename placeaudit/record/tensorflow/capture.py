@@ -193,19 +193,22 @@ class PlacementCapture:
     def _looked(self, operation: str, device: str) -> None:
         """A call has ended: what TensorFlow said in it comes before what the program says next."""
         self._seen.add((operation, device))
-        try:
-            self.drain()
-        except OSError as error:
-            self._recorder.context.failed(error)
+        self.drain()
 
     def _watch(self) -> None:
         while not self._ended.wait(_PAUSE_S):
             self.drain()
 
     def drain(self, *, last: bool = False) -> None:
-        """Read the log, pass on the rest."""
+        """Read the log, pass on the rest; never raises in the program's calls."""
         if os.getpid() != self._pid:
             return
+        try:
+            self._drain(last)
+        except OSError as error:
+            self._recorder.context.failed(error)
+
+    def _drain(self, last: bool) -> None:
         with self._lock:
             for stream in self._streams:
                 rest = []

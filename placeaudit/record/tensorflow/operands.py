@@ -15,7 +15,6 @@ __all__ = [
     "bytes_of",
     "device_of",
     "number_type",
-    "type_of",
     "types_of",
 ]
 
@@ -65,13 +64,13 @@ def device_of(inputs: Sequence[Any], result: Any) -> str | None:
 
 def number_type(signature: Signature, name: str, inputs: Sequence[Any]) -> Any:
     """Type of the tensor made of a number that is argument ``name``: as the others of its kind."""
-    attribute = signature.types[signature.inputs.index(name)]
+    place = signature.inputs.index(name)
+    attribute, number = signature.types[place], inputs[place]
     for kind, value in zip(signature.types, inputs, strict=False):
         dtype = getattr(value, "dtype", None)
         if attribute and kind == attribute and dtype is not None:
             return dtypes.as_dtype(dtype).base_dtype
-    value = inputs[signature.inputs.index(name)]
-    return next(dtype for number, dtype in _DEFAULT.items() if isinstance(value, number))
+    return next(dtype for kind, dtype in _DEFAULT.items() if isinstance(number, kind))
 
 
 def bytes_of(tensor: Any) -> int:
@@ -79,7 +78,7 @@ def bytes_of(tensor: Any) -> int:
     return int(tensor.shape.num_elements() or 0) * int(tensor.dtype.size)
 
 
-def type_of(value: Any) -> int:
+def _type_of(value: Any) -> int:
     """TensorFlow's number of the type of a tensor, array or list of such; 0 if it has none."""
     first = value[0] if isinstance(value, (list, tuple)) and value else value
     dtype = getattr(first, "dtype", None)
@@ -103,7 +102,7 @@ def types_of(signature: Signature, arguments: Sequence[Any], outputs: Sequence[A
     inputs = arguments[: len(signature.inputs)]
     for attributes, values in ((signature.types, inputs), (signature.made, outputs)):
         for attribute, value in zip(attributes, values, strict=False):
-            if attribute and attribute not in types and (kind := type_of(value)):
+            if attribute and attribute not in types and (kind := _type_of(value)):
                 types[attribute] = kind
     for name, attribute, value in zip(signature.inputs, signature.types, inputs, strict=False):
         if attribute and attribute not in types and isinstance(value, NUMBERS):

@@ -108,9 +108,8 @@ def _add_logical(patches: Patches, names: Names) -> None:
         initialize(self)
         shown = []
         for device in self._logical_devices:
-            name = names.to_shown(device.name)
-            if name.startswith("GPU:"):
-                full = device.name.rsplit("/", 1)[0] + f"/device:{name}"
+            full = names.to_full(device.name)
+            if full != device.name:
                 device = eager_context.LogicalDevice(name=full, device_type="GPU")  # noqa: PLW2901
             shown.append(device)
         self._logical_devices = shown

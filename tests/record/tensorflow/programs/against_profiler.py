@@ -121,10 +121,10 @@ def count_int32(original):
     def convert_to_eager_tensor(value, ctx, dtype=None):
         result = original(value, ctx, dtype)
         if result.dtype == tf.int32 and not result.device.endswith("CPU:0"):
-            key = (value, dtype, result.device) if isinstance(value, int) else len(made)
-            if key not in made:
+            number = (value, dtype, result.device) if isinstance(value, int) else None
+            if number is None or number not in made:
                 sent[f"CPU:0 {result.device[-5:]}"] += 1
-            made.add(key)
+            made.add(number)
         return result
 
     return convert_to_eager_tensor
