@@ -35,7 +35,7 @@ _DEFAULT: Final = {
 class Signature:
     """The arguments of an operation, as its definition has them."""
 
-    __slots__ = ("count", "inputs", "made", "outputs", "types")
+    __slots__ = ("count", "inputs", "kinds", "outputs", "types")
 
     def __init__(self, operation: str) -> None:
         definition: Any = op_def_registry.get(operation)
@@ -45,8 +45,13 @@ class Signature:
         self.types = tuple(a.type_attr for a in arguments)
         results = definition.output_arg if definition is not None else ()
         self.outputs = tuple(a.name for a in results)
-        #: The attribute that holds each output's type.
-        self.made = tuple(a.type_attr for a in results)
+        made = tuple(a.type_attr for a in results)
+        #: Each attribute that holds a type, with the inputs and outputs of that type.
+        self.kinds = tuple(
+            (attribute, _places(attribute, self.types), _places(attribute, made))
+            for attribute in dict.fromkeys((*self.types, *made))
+            if attribute
+        )
         #: Of each input, the attribute with its number of tensors, "" for a single one.
         self.count = tuple(a.number_attr or a.type_list_attr for a in arguments)
 
@@ -92,6 +97,17 @@ def _type_of(value: Any) -> int:
         return 0
 
 
+def _places(attribute: str, attributes: Sequence[str]) -> tuple[int, ...]:
+    return tuple(place for place, found in enumerate(attributes) if found == attribute)
+
+
+def _first_type(values: Sequence[Any], places: Sequence[int]) -> int:
+    for place in places:
+        if place < len(values) and (kind := _type_of(values[place])):
+            return kind
+    return 0
+
+
 def types_of(signature: Signature, arguments: Sequence[Any], outputs: Sequence[Any]) -> Types:
     """TensorFlow's numbers of the types by which an operation's kernel is chosen.
 
@@ -100,13 +116,19 @@ def types_of(signature: Signature, arguments: Sequence[Any], outputs: Sequence[A
     """
     types: Types = {}
     inputs = arguments[: len(signature.inputs)]
-    for attributes, values in ((signature.types, inputs), (signature.made, outputs)):
-        for attribute, value in zip(attributes, values, strict=False):
-            if attribute and attribute not in types and (kind := _type_of(value)):
-                types[attribute] = kind
-    for name, attribute, value in zip(signature.inputs, signature.types, inputs, strict=False):
-        if attribute and attribute not in types and isinstance(value, NUMBERS):
-            types[attribute] = int(number_type(signature, name, inputs).as_datatype_enum)
+    for attribute, taken, made in signature.kinds:
+        kind = _first_type(inputs, taken) or _first_type(outputs, made)
+        if not kind:
+            kind = next(
+                (
+                    int(number_type(signature, signature.inputs[place], inputs).as_datatype_enum)
+                    for place in taken
+                    if place < len(inputs) and isinstance(inputs[place], NUMBERS)
+                ),
+                0,
+            )
+        if kind:
+            types[attribute] = kind
     rest = arguments[len(signature.inputs) :]
     for name, value in zip(rest[::2], rest[1::2], strict=False):
         if isinstance(value, dtypes.DType):
