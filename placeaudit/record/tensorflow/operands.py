@@ -12,6 +12,7 @@ __all__ = [
     "NUMBERS",
     "RESOURCE",
     "Signature",
+    "Types",
     "bytes_of",
     "device_of",
     "number_type",
@@ -35,7 +36,7 @@ _DEFAULT: Final = {
 class Signature:
     """The arguments of an operation, as its definition has them."""
 
-    __slots__ = ("count", "inputs", "kinds", "outputs", "types")
+    __slots__ = ("count", "inputs", "kinds", "outputs", "results", "types")
 
     def __init__(self, operation: str) -> None:
         definition: Any = op_def_registry.get(operation)
@@ -45,6 +46,9 @@ class Signature:
         self.types = tuple(a.type_attr for a in arguments)
         results = definition.output_arg if definition is not None else ()
         self.outputs = tuple(a.name for a in results)
+        #: Of each output, the attribute that holds its type, "" with the type itself where it is
+        #: fixed, or 0 where it is a list of types.
+        self.results = tuple((a.type_attr, int(a.type)) for a in results)
         made = tuple(a.type_attr for a in results)
         #: Each attribute that holds a type, with the inputs and outputs of that type.
         self.kinds = tuple(

@@ -31,6 +31,7 @@ from placeaudit.record.tensorflow.operands import (
     NUMBERS,
     RESOURCE,
     Signature,
+    Types,
     bytes_of,
     device_of,
     number_type,
@@ -49,8 +50,8 @@ WAITING: Final = frozenset(
 #: Pairs of tensor and device whose mirror is known; of more the oldest are forgotten.
 _MIRRORS: Final = 1 << 16
 _NONE: Final[frozenset[str]] = frozenset()
-#: No kernel is known: nothing can be said of its outputs.  (No argument has this name.)
-_UNKNOWN: Final = frozenset({""})
+#: Types of outputs among which there may be 32-bit integers; 0 is one that is not known before.
+_MAYBE_INT32: Final = frozenset({0, int(dtypes.int32.as_datatype_enum)})
 _NO_HASH: Final = (0, int(HashKind.NONE))
 
 
@@ -71,6 +72,15 @@ class Content(NamedTuple):
     shape: Any
     hash: int = 0
     hash_kind: int = int(HashKind.NONE)
+
+
+class _Plan(NamedTuple):
+    """What an operation's kernel does with host memory."""
+
+    #: Arguments that it has there.
+    host: frozenset[str]
+    #: Of each output whether it is there; None where its type tells.  Empty where all types do.
+    remembered: tuple[bool | None, ...]
 
 
 class _Recent:
@@ -105,7 +115,7 @@ class OperationRecorder:
         self._kernels = kernels
         self._host_dtypes = host_dtypes
         self._signatures: dict[str, Signature] = {}
-        self._hosts: dict[tuple[object, ...], frozenset[str]] = {}
+        self._plans: dict[tuple[object, ...], _Plan] = {}
         self._mirrors = _Recent(_MIRRORS)
         #: Tensors whose device is a GPU and whose memory is the host's, by the kernel's wish.
         self._on_host = _Recent(_MIRRORS)
@@ -263,22 +273,35 @@ class OperationRecorder:
         outputs = result if isinstance(result, (list, tuple)) else (result,)
         types = types_of(signature, arguments, outputs)
         key = (operation, *types.items())
-        known = self._hosts.get(key)
-        if known is None:
-            kernel = self._kernels.gpu_kernel(operation, types)
-            known = self._hosts[key] = kernel.host if kernel is not None else _UNKNOWN
-        if known is _UNKNOWN:
-            return _NONE
-        names: Iterable[str] = signature.outputs
-        if len(signature.outputs) == 1:
-            names = itertools.repeat(signature.outputs[0], len(outputs))
-        for name, tensor in zip(names, outputs, strict=False):
-            if isinstance(tensor, ops.EagerTensor):
-                if name in known:
-                    self._on_host.add(tensor._id)
-                elif tensor.dtype == dtypes.int32:
-                    self._on_device.add(tensor._id)
-        return known
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = self._plan(operation, signature, types)
+        if plan.remembered:
+            self._remember(plan, outputs)
+        return plan.host
+
+    def _plan(self, operation: str, signature: Signature, types: Types) -> _Plan:
+        kernel = self._kernels.gpu_kernel(operation, types)
+        if kernel is None:  # nothing can be said of its outputs
+            return _Plan(_NONE, ())
+        outputs = [
+            name in kernel.host or (False if types.get(attribute, fixed) in _MAYBE_INT32 else None)
+            for name, (attribute, fixed) in zip(signature.outputs, signature.results, strict=True)
+        ]
+        return _Plan(kernel.host, tuple(outputs) if set(outputs) != {None} else ())
+
+    def _remember(self, plan: _Plan, outputs: Sequence[Any]) -> None:
+        """Where the memory of outputs is, as far as their type and device do not tell."""
+        places: Iterable[bool | None] = plan.remembered
+        if len(plan.remembered) == 1:  # one output may be a list
+            places = itertools.repeat(plan.remembered[0], len(outputs))
+        for on_host, tensor in zip(places, outputs, strict=False):
+            if on_host is None or not isinstance(tensor, ops.EagerTensor):
+                continue
+            if on_host:
+                self._on_host.add(tensor._id)
+            elif tensor.dtype == dtypes.int32:
+                self._on_device.add(tensor._id)
 
     def location(self, tensor: Any) -> Known:
         """Where the memory of an eager tensor is."""
