@@ -186,6 +186,7 @@ def _report(rows: list[Row], costs: dict[str, Costs], rounds: int) -> str:
         "CPU activities with its defaults: it sees every operator but neither which copies",
         "cross devices in simulation nor where they come from; the two do different work.",
         "The CPU step that *simulated* is compared with runs in the same process.",
+        "TensorFlow's figures are in [tensorflow_costs.md](tensorflow_costs.md).",
         "",
         *_table(rows),
         "",

@@ -26,6 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 import placeaudit
+from placeaudit.record.tensorflow.windows import is_window, profiled
 
 REPORT = Path(__file__).parents[2] / "reports" / "tensorflow_costs.md"
 Work = Callable[[], object]
@@ -138,6 +139,40 @@ def measure(rounds: int, folder: Path) -> list[str]:
     return rows
 
 
+def window(rounds: int) -> str:
+    """A call whose loops are counted by TensorFlow's profiler, beside a call that is not."""
+
+    @tf.function
+    def loop(x: Any) -> Any:
+        for _ in tf.range(20):
+            with tf.device("/CPU:0"):
+                x = tf.tanh(x)
+            x = x @ x
+        return x
+
+    x = tf.random.normal([64, 64])
+    loop(x)
+    profiled(lambda: loop(x))
+    plain, inside = [], []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        loop(x)
+        between = time.perf_counter()
+        _, counts = profiled(lambda: loop(x))
+        assert counts is not None
+        plain.append(between - start)
+        inside.append(time.perf_counter() - between)
+    ratios = [i / p for i, p in zip(inside, plain, strict=True)]
+    counted = sum(map(is_window, range(1, 201)))
+    extra = statistics.median(i - p for i, p in zip(inside, plain, strict=True))
+    return (
+        f"A call that copies in a loop of 20 turns took {statistics.median(plain) * 1e3:.2f} ms; "
+        f"counted by TensorFlow's profiler {ratio(ratios)} times as long, {extra * 1e3:.2f} ms "
+        f"more.  Only calls of functions that copy in loops or branches are counted so, and only "
+        f"the first three of each and those whose number is a power of two: {counted} of 200."
+    )
+
+
 def main() -> None:
     """Measure, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -146,6 +181,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, placeaudit.simulate("cuda"):
         rows = measure(options.rounds, Path(folder))
+        profiler = window(10 * options.rounds)
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     head = (
         f"Written by `make bench-tensorflow` on {today}: TensorFlow {tf.__version__}, Python "
@@ -161,6 +197,10 @@ def main() -> None:
         "| work | untraced | traced | guarded | after |",
         "|---|---|---|---|---|",
         *rows,
+        "",
+        "## Windows of TensorFlow's profiler",
+        "",
+        profiler,
         "",
     ]
     options.output.write_text("\n".join(lines), encoding="utf-8")

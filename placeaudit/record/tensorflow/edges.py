@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from placeaudit.record.tensorflow.context import Known
+    from placeaudit.record.tensorflow.graph_fallbacks import Fallen
+    from placeaudit.record.tensorflow.windows import Regions
 
-__all__ = ["Edge", "fed_tensor", "hash_array", "user_line"]
+__all__ = ["Compiled", "Edge", "SizeWait", "fed_tensor", "hash_array", "user_line"]
 
 #: How a session calls the argument that a feed becomes.
 _FED: Final = re.compile(r"_arg_(.+)_(\d+)_\d+$")
@@ -49,6 +51,9 @@ class Edge:
     tensor: str = ""
     #: The user's line that called, where ``stack`` ends there: no code of the user's is inside.
     caller: tuple[str, int] | None = None
+    #: The loop or branch that makes it, "" for none, and the ``_Send`` that carries it.
+    region: str = ""
+    send: str = ""
 
     def sizes(self, batch: int | None) -> tuple[int, ...] | None:
         """The shape of a call whose input holds ``batch`` examples; None if it stays unknown."""
@@ -61,6 +66,32 @@ class Edge:
         """Its size in such a call."""
         sizes = self.sizes(batch)
         return None if sizes is None else self.itemsize * math.prod(sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class SizeWait:
+    """A wait of the host in each call of a function, for the size of what was computed."""
+
+    operation: str
+    device: Known
+    stack: int
+    phase: int
+    module: int
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What a call of one function does besides computing."""
+
+    edges: tuple[Edge, ...] = ()
+    waits: tuple[SizeWait, ...] = ()
+    #: What runs elsewhere than asked.
+    fallen: tuple[Fallen, ...] = ()
+    #: Reductions between replicas: no copies, they are told apart.
+    collectives: tuple[str, ...] = ()
+    #: Its loops and branches, where something above happens in one.
+    regions: Regions | None = None
 
 
 def fed_tensor(name: str) -> str:

@@ -27,9 +27,9 @@ from placeaudit.errors import TransferError
 from placeaudit.record.clock import now_ns
 from placeaudit.record.guard import LOCAL, Transfer, is_refusal, judge, place_of
 from placeaudit.record.tensorflow.context import Known, TensorflowContext
-from placeaudit.record.tensorflow.edges import Edge
+from placeaudit.record.tensorflow.edges import Edge, SizeWait
 from placeaudit.record.tensorflow.graph_fallbacks import Fallen
-from placeaudit.record.tensorflow.graphs import FunctionRecorder, is_function
+from placeaudit.record.tensorflow.graphs import FunctionRecorder, is_function, key_of
 from placeaudit.record.tensorflow.nowhere import NoSites, Nowhere
 from placeaudit.record.tensorflow.operands import HOST_DTYPES, NUMBERS, bytes_of, device_of
 from placeaudit.record.tensorflow.operations import Call, Content, OperationRecorder
@@ -73,6 +73,13 @@ def _ask(
         judge(level, transfer, frame, where.format(place=place_of(frame)) if where else "")
 
 
+def _ask_wait(operation: str, device: Known, frame: FrameType | None) -> None:
+    """Ask about a wait for the size of an output."""
+    scope = LOCAL.scope
+    if scope is not None and scope.policy.sync != "allow":
+        judge(scope.policy.sync, Transfer("sync", operation, 0, device.name, ""), frame)
+
+
 class _Functions(FunctionRecorder):
     """Asks about what a compiled function copies: before each call but the first."""
 
@@ -80,18 +87,21 @@ class _Functions(FunctionRecorder):
         self, name: str, inputs: list[Any], run: Callable[[], Any], frame: FrameType | None
     ) -> Any:
         """Run a function if it may."""
-        edges = self.edges_of(name)
-        if edges is not None:
-            self._ask(name, edges, inputs, frame, "")
+        key = key_of(name, inputs)
+        known = self.compiled(key, frame)
+        if known is not None:
+            self._ask(name, known.edges, inputs, frame, "")
+            self.waited(known.waits, 0, frame)
             return run()
         self.prepare()
         result = run()
         try:
-            edges = self.read(name, frame)
+            known = self.learn(key, frame)
         except Exception as error:  # noqa: BLE001  (our failure is not the program's)
             self.context.failed(error)
             return result
-        self._ask(name, edges, inputs, frame, _FIRST_CALL.replace("{name}", _short(name)))
+        self._ask(name, known.edges, inputs, frame, _FIRST_CALL.replace("{name}", _short(name)))
+        self.waited(known.waits, 0, frame)
         return result
 
     def ask(self, edges: tuple[Edge, ...], inputs: list[Any], frame: FrameType | None) -> None:
@@ -115,6 +125,16 @@ class _Functions(FunctionRecorder):
 
     def fell(self, fallen: tuple[Fallen, ...], start_ns: int) -> None:
         """No copy."""
+
+    def waited(
+        self,
+        waits: tuple[SizeWait, ...],
+        start_ns: int,  # noqa: ARG002
+        frame: FrameType | None,
+    ) -> None:
+        """A function is about to wait for sizes, or a graph has."""
+        for wait in waits:
+            _ask_wait(wait.operation, wait.device, frame)
 
     def span(self, kind: str, name: str, owner: object, start_ns: int) -> None:
         """No step is told."""
@@ -245,10 +265,7 @@ class _Operations(OperationRecorder):
     _where = ""
 
     def _wait(self, call: Call, here: Known) -> None:
-        scope = LOCAL.scope
-        if scope is not None and scope.policy.sync != "allow":
-            transfer = Transfer("sync", call.operation, 0, here.name, "")
-            judge(scope.policy.sync, transfer, call.frame)
+        _ask_wait(call.operation, here, call.frame)
 
     def _fallback(self, call: Call, inputs: Sequence[Any], asked: Known, here: Known) -> None:
         """No copy."""
@@ -309,7 +326,7 @@ class Gate:
             else KernelTable.from_registry(registry.get_all_registered_kernels().kernel)
         )
         patches = self._patches = PatchSet()
-        functions = _Functions(context)
+        functions = _Functions(context, kernels)
         functions.arm(patches)
         SessionRecorder(functions).arm(patches)
         operations = _Operations(context, kernels, functions)

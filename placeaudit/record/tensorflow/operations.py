@@ -37,16 +37,12 @@ from placeaudit.record.tensorflow.operands import (
     number_type,
     types_of,
 )
+from placeaudit.record.tensorflow.partitions import WAITING
 from placeaudit.record.tensorflow.variables import Variables
 from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
 
-__all__ = ["WAITING", "Call", "Content", "OperationRecorder", "hash_array"]
+__all__ = ["Call", "Content", "OperationRecorder", "hash_array"]
 
-#: Operations whose output's size is known only when the device has run them: on a GPU the host
-#: waits for it.  (kernels/where_op.cc, unique_op_gpu.cu.cc, dynamic_partition_op_gpu.cu.cc)
-WAITING: Final = frozenset(
-    {"Where", "Unique", "UniqueV2", "UniqueWithCounts", "UniqueWithCountsV2", "DynamicPartition"}
-)
 #: Pairs of tensor and device whose mirror is known; of more the oldest are forgotten.
 _MIRRORS: Final = 1 << 16
 _NONE: Final[frozenset[str]] = frozenset()

@@ -23,7 +23,7 @@ from placeaudit.record.tensorflow.edges import fed_tensor
 if TYPE_CHECKING:
     from types import FrameType
 
-    from placeaudit.record.tensorflow.edges import Edge
+    from placeaudit.record.tensorflow.edges import Edge, SizeWait
     from placeaudit.record.tensorflow.graph_fallbacks import Fallen
     from placeaudit.record.tensorflow.graphs import FunctionRecorder
     from placeaudit.record.tensorflow.patches import PatchSet
@@ -48,6 +48,7 @@ class _Run:
     """What one set of feeds and fetches does in each run."""
 
     edges: tuple[Edge, ...] = ()
+    waits: tuple[SizeWait, ...] = ()
     fallen: tuple[Fallen, ...] = ()
     #: Type of an operation that trains a variable, "" where there is none: it is no step then.
     update: str = ""
@@ -94,7 +95,7 @@ class SessionRecorder:
                     known[key] = self._read(self_, parts, fetches, frame)
                 values = dict(zip((t.name for t in fetches), result or (), strict=False))
                 values |= {tensor.deref().name: feed for tensor, feed in feeds.items()}
-                self._after(known.get(key), start)
+                self._after(known.get(key), start, frame)
             except Exception as error:  # noqa: BLE001  (our failure is not the program's)
                 values = {}
                 context.failed(error)
@@ -104,10 +105,11 @@ class SessionRecorder:
 
         return _do_run
 
-    def _after(self, run: _Run | None, start_ns: int) -> None:
-        """What fell to the host, and the span of the run: a step, where it trains."""
+    def _after(self, run: _Run | None, start_ns: int, frame: FrameType) -> None:
+        """Waits, what fell to the host, and the span of the run: a step, where it trains."""
         if run is None:
             return
+        self._functions.waited(run.waits, start_ns, frame)
         self._functions.fell(run.fallen, start_ns)
         kind = "optimizer" if run.update else "module"
         self._functions.span(kind, run.update or "Session.run", run, start_ns)
@@ -126,15 +128,15 @@ class SessionRecorder:
     ) -> _Run:
         """What the parts of a graph say; the host waits for edges that a fetch makes."""
         names = {tensor.name for tensor in fetches}
-        graph, edges = session_.graph, []
-        for edge in self._functions.edges_in(parts, graph, frame):
+        found, edges = self._functions.reader.read(parts, session_.graph, frame), []
+        for edge in found.edges:
             name = f"{edge.node}:{edge.port}"
             fetched = name in names and edge.target.is_host
             fed = fed_tensor(edge.node) if edge.source.is_host else ""
             edges.append(replace(edge, waits=fetched, tensor=name if fetched else fed))
         operations = sorted({node.op for part in parts for node in part.node})
         update = next((name for name in operations if name.startswith(_UPDATES)), "")
-        return _Run(tuple(edges), self._functions.fallen_in(parts, graph), update)
+        return _Run(tuple(edges), found.waits, found.fallen, update)
 
 
 def _with_parts(run: Callable[..., Any]) -> tuple[Any, tuple[Any, ...]]:

@@ -13,10 +13,10 @@ from tests.record.tensorflow.conftest import copies_of, run_python, trace
 PROGRAMS = Path(__file__).parent / "programs"
 
 
-@pytest.mark.parametrize("_turn", range(2))
-def test_predicted_copies_are_those_the_profiler_of_tensorflow_sees(_turn: int) -> None:
+@pytest.mark.parametrize("way", ["eager", "functions"])
+def test_predicted_copies_are_those_the_profiler_of_tensorflow_sees(way: str) -> None:
     seed = random.randrange(1 << 30)  # the program prints it
-    output = run_python(PROGRAMS / "against_profiler.py", str(seed), "500")
+    output = run_python(PROGRAMS / "against_profiler.py", str(seed), "500", way)
     found = json.loads(output.splitlines()[-1])
     assert sum(found["actual"].values()) > 300
     assert found["predicted"] == found["actual"], f"seed {seed}"

@@ -3,6 +3,8 @@
 Run by itself: TensorFlow's devices are chosen once per process.  Prints both multisets of copies
 between devices as JSON: ``{"seed": …, "predicted": {"CPU:0 CPU:1": 12, …}, "actual": {…}}``.
 
+With ``functions`` a part of it is compiled, on devices of its own inside.
+
 Three logical CPU devices stand for a host and two accelerators, and the CPU's own kernels say what
 they want in host memory: the same rules as on GPUs, checked where there is none.
 """
@@ -26,6 +28,7 @@ from tensorflow.tsl.profiler.protobuf import trace_events_pb2  # noqa: E402
 
 from placeaudit.record.sites import Sites  # noqa: E402
 from placeaudit.record.tensorflow.context import TensorflowContext  # noqa: E402
+from placeaudit.record.tensorflow.graphs import FunctionRecorder  # noqa: E402
 from placeaudit.record.tensorflow.operations import OperationRecorder, _Recent  # noqa: E402
 from placeaudit.record.tensorflow.patches import PatchSet  # noqa: E402
 from placeaudit.record.tensorflow.reads import add_reads  # noqa: E402
@@ -40,6 +43,7 @@ sent = collections.Counter()
 DEVICES = ("CPU:0", "CPU:1", "CPU:2")
 NAMES = Names(gpus=2)
 SEND = re.compile(r"_Send input \d+ from \S*(CPU:\d) to \S*(CPU:\d)")
+EDGE = re.compile(r".*device:(CPU:\d);.*device:(CPU:\d);")
 
 
 def world() -> SimpleNamespace:
@@ -54,12 +58,19 @@ def world() -> SimpleNamespace:
     return made
 
 
-def program(rng: random.Random, steps: int, given: SimpleNamespace) -> None:
-    pool, raw = given.pool, tf.raw_ops
-
+def function(first, second):
     @tf.function
     def compiled(x, y):
-        return tf.reduce_sum(x @ y, axis=0, keepdims=True) + x
+        with tf.device(first):
+            product = x @ y
+        with tf.device(second):
+            return tf.exp(product - x), product
+
+    return compiled
+
+
+def program(rng: random.Random, steps: int, given: SimpleNamespace) -> None:
+    pool, raw = given.pool, tf.raw_ops
 
     for _ in range(steps):
         x, y = rng.choice(pool), rng.choice(pool)
@@ -97,8 +108,8 @@ def program(rng: random.Random, steps: int, given: SimpleNamespace) -> None:
                 with tf.GradientTape() as tape:
                     product = tf.exp(variable)
                 made = made + tape.gradient(product, variable)
-            if rng.random() < 0.05:
-                compiled(x, y)
+            if given.functions and rng.random() < 0.3:
+                made, _ = rng.choice(given.functions)(x, y)
         pool[rng.randrange(len(pool))] = made
 
 
@@ -130,7 +141,15 @@ def count_int32(original):
     return convert_to_eager_tensor
 
 
-def main(seed: int, steps: int) -> None:
+def sends(event) -> tuple[str, str] | None:
+    """The devices between which an event of the profile sends a tensor."""
+    found = SEND.match(event.name)
+    if event.name == "_Send" and "/ctrl/_" not in event.args["from"]:
+        found = EDGE.match(event.args["key"])
+    return found and found.groups()
+
+
+def main(seed: int, steps: int, has_functions: bool) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
     tf.ones([1])  # TensorFlow starts
@@ -138,17 +157,20 @@ def main(seed: int, steps: int) -> None:
     create_run(run, argv=[])
     writer = RecordWriter(run, flush_interval_s=3600.0)  # all rows stay countable
     table = KernelTable.from_registry(kernels.get_all_registered_kernels().kernel, "CPU")
-    recorder = OperationRecorder(
-        TensorflowContext(writer, Sites(writer), NAMES), table, frozenset()
-    )
+    context = TensorflowContext(writer, Sites(writer), NAMES)
+    functions = FunctionRecorder(context, table)
+    recorder = OperationRecorder(context, table, frozenset(), functions)
     # The profiler's event stands before the look for a mirror: every use is one.
     recorder._mirrors = _Recent(0)
     patches = PatchSet()
     patches.wrap(ops.pywrap_tfe, "TFE_Py_FastPathExecute", recorder.wrap_fast)
+    functions.arm(patches)
     patches.wrap(ops.pywrap_tfe, "TFE_Py_Execute", recorder.wrap_slow)
+    patches.wrap(ops.pywrap_tfe, "TFE_Py_ExecuteCancelable", recorder.wrap_slow)
     add_reads(patches, recorder)
     patches.wrap(constant_op, "convert_to_eager_tensor", count_int32)
     given = world()
+    given.functions = [function(a, b) for a in DEVICES for b in DEVICES if has_functions]
     program(random.Random(seed), 1, given)
     sent.clear()
     before = len(recorder.context.copies)
@@ -159,10 +181,10 @@ def main(seed: int, steps: int) -> None:
     patches.undo()
     writer.close()
     actual = collections.Counter(
-        f"{found[1]} {found[2]}" for e in trace.trace_events if (found := SEND.match(e.name))
+        f"{found[0]} {found[1]}" for e in trace.trace_events if (found := sends(e))
     )
     print(json.dumps({"seed": seed, "predicted": predicted(run, before) + sent, "actual": actual}))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "functions")
