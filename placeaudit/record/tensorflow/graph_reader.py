@@ -7,7 +7,7 @@ same copies and waits, those in a loop or a branch as often as it runs.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +21,7 @@ from placeaudit.record.tensorflow.edges import Compiled, Edge, SizeWait, fed_ten
 from placeaudit.record.tensorflow.graph_fallbacks import fallen_in
 from placeaudit.record.tensorflow.partitions import Partitions, region_of
 from placeaudit.record.tensorflow.windows import Regions
+from placeaudit.simulate.tensorflow_gpu.placement import in_one_piece
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -38,6 +39,15 @@ _BACKWARD: Final = "__backward_"
 _COMPILED: Final = frozenset({"XlaLaunch", "_XlaRun"})
 #: Operations of a traced graph that become loops and branches.
 _FLOW: Final = frozenset({"While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase"})
+#: Operations that call functions, with the attributes that name them.
+_CALLS: Final = {
+    "PartitionedCall": ("f",),
+    "StatefulPartitionedCall": ("f",),
+    "While": ("cond", "body"),
+    "StatelessWhile": ("cond", "body"),
+    "If": ("then_branch", "else_branch"),
+    "StatelessIf": ("then_branch", "else_branch"),
+}
 #: They run Python, which may begin a profile of its own.
 _PYTHON: Final = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 #: The graph of each traced function, whoever saw it traced: a recording or a guard.
@@ -74,19 +84,7 @@ class GraphReader:
 
     def may_count(self, name: str) -> bool:
         """Whether a function, by its traced graph, has loops or branches that can be counted."""
-        kinds: set[str] = set()
-        pending, seen = [name], set()
-        while pending:
-            graph = _GRAPHS.get(pending.pop())
-            if graph is None or id(graph) in seen:
-                continue
-            seen.add(id(graph))
-            for operation in graph.get_operations():
-                kinds.add(operation.type)
-                attributes = operation.node_def.attr
-                pending += [
-                    attributes[key].func.name for key in attributes if attributes[key].func.name
-                ]
+        kinds = {o.type for graph in _reached(name) for o in graph.get_operations()}
         return bool(kinds & _FLOW) and not kinds & _PYTHON
 
     def function(self, name: str, parts: Iterable[Any], frame: FrameType | None) -> Compiled:
@@ -95,15 +93,27 @@ class GraphReader:
         self._arguments = _arguments(name, graph)
         self._passed = _passed(name, graph)
         try:
-            return self.read(parts, graph, frame)
+            whole = any(map(in_one_piece, _reached(name)))
+            return self.read(parts, graph, frame, is_whole=whole)
         finally:
             self._arguments, self._passed = {}, frozenset()
 
-    def read(self, parts: Iterable[Any], graph: Any, frame: FrameType | None) -> Compiled:
-        """What the parts of a graph say; ``graph`` is the whole one, as it was traced."""
+    def read(
+        self,
+        parts: Iterable[Any],
+        graph: Any,
+        frame: FrameType | None,
+        *,
+        is_whole: bool = False,
+    ) -> Compiled:
+        """What the parts of a graph say; ``graph`` is the whole one, as it was traced.
+
+        What is on a GPU of one that ``is_whole`` is one piece there, as XLA makes it.
+        """
         context = self._context
         parts = tuple(parts)
-        found = Partitions(parts, context.device, context.host, self._kernels)
+        kernels = None if is_whole else self._kernels
+        found = Partitions(parts, context.device, context.host, kernels, is_whole=is_whole)
         operations = {node.op for node in found.nodes()}
         if operations & _COMPILED:
             self._note("a part compiled by XLA ran: what it copies is not seen", frame)
@@ -222,6 +232,21 @@ class GraphReader:
             except (KeyError, ValueError):
                 continue
         return None
+
+
+def _reached(name: str) -> Iterator[Any]:
+    """The traced graph of a function, and of those that it calls."""
+    pending, seen = [name], set()
+    while pending:
+        name = pending.pop()
+        graph = _GRAPHS.get(name)
+        if graph is None or name in seen:
+            continue
+        seen.add(name)
+        yield graph
+        for operation in graph.get_operations():
+            called = _CALLS.get(operation.type, ())
+            pending += [operation.get_attr(attribute).name for attribute in called]
 
 
 def _no_region(_name: str) -> str:

@@ -70,7 +70,10 @@ class Crossing:
 
 
 class Partitions:
-    """The parts of one graph, read together."""
+    """The parts of one graph, read together.
+
+    Of one that ``is_whole`` all that is on a GPU is in its memory: XLA made one piece of it.
+    """
 
     def __init__(
         self,
@@ -78,7 +81,10 @@ class Partitions:
         device: Callable[[str], Known],
         host: Known,
         kernels: KernelTable | None,
+        *,
+        is_whole: bool = False,
     ) -> None:
+        self._is_whole = is_whole
         self._device = device
         self._host = host
         self._kernels = kernels
@@ -187,6 +193,8 @@ class Partitions:
         device = self._device(node.device)
         if device.is_host:
             return self._host
+        if self._is_whole:  # whatever its kernels would ask for
+            return device
         if id(node) not in self._hosts:
             self._hosts[id(node)] = self._host_places(node)
         hosts = self._hosts[id(node)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from placeaudit.model import Certainty, Finding, Severity
@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["from_notes"]
 
 
-def from_notes(rule: Rule, facts: Facts, fix: str) -> Iterator[Finding]:
-    """A finding for each note with the rule's code; line 0 of no file where it has no place."""
+def from_notes(
+    rule: Rule, facts: Facts, fix: str, special: Mapping[str, str] | None = None
+) -> Iterator[Finding]:
+    """A finding for each note with the rule's code; line 0 of no file where it has no place.
+
+    ``special`` has another fix for notes that contain its key.
+    """
     for note in facts.audit.notes:
         if note.rule != rule.code:
             continue
@@ -26,7 +31,7 @@ def from_notes(rule: Rule, facts: Facts, fix: str) -> Iterator[Finding]:
             severity=Severity.INFO,
             certainty=Certainty.UNKNOWN,
             message=note.text,
-            fix=fix,
+            fix=next((s for key, s in (special or {}).items() if key in note.text), fix),
             file=frame.file if frame else "",
             line=frame.line if frame else 0,
             end_line=frame.end_line if frame else -1,

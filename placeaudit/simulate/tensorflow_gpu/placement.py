@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from placeaudit.simulate.tensorflow_gpu.names import Names
     from placeaudit.simulate.tensorflow_gpu.patches import Patches
 
-__all__ = ["Placement", "add_placement"]
+__all__ = ["Placement", "add_placement", "in_one_piece"]
 
 #: Of this process, whatever its job is called: a parameter server's coordinator renames it.
 _PREFIX: Final = "/device:CPU:"
@@ -46,6 +47,13 @@ _FUNCTION: Final = "__"
 _MUST_COMPILE: Final = "_XlaMustCompile"
 #: Where an argument of a function is, its caller says.
 _LEFT_ALONE: Final = frozenset({"Placeholder", "_Arg", "_Retval", "NoOp"})
+#: Graphs that are one piece on the first GPU.
+_ONE_PIECE: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+
+
+def in_one_piece(graph: Any) -> bool:
+    """Whether a traced graph is one piece on a GPU, as XLA would make it of a step."""
+    return graph in _ONE_PIECE
 
 
 class _Signature:
@@ -198,6 +206,7 @@ class Placement:
         if self.signature(name).has_resource or not self._kernels.knows(name):
             return None
         if getattr(self._local, "whole", False):
+            _ONE_PIECE.add(operation.graph)
             return self.first_gpu
         return self._by_kernel(operation)
 

@@ -41,6 +41,9 @@ def test_only_batches_go_up_and_losses_down(recorded: tuple[str, Path]) -> None:
         assert of_fit == {key: n * steps for key, n in step.items()}
     # A device that the step names counts only where XLA must not compile: then the sum goes up.
     assert sent[at("# on the host"), "cpu", 4] == 3
+    # So does what its kernels want on the host: the seed of a dropout goes down, the key up again.
+    drawn = {(src, size): n for (line, src, size), n in sent.items() if line == at("# the step")}
+    assert {drawn["GPU:0", 2 * 4], drawn["cpu", 2 * 8], drawn["cpu", 8]} == {3}
     # Batches whose size the graph leaves open: all 24 in one, and five of (at most) five.
     assert sent[at("# once"), "cpu", 24 * 4 * 4] == 1
     assert sent[at("# batches"), "cpu", 5 * 4 * 4] == 5

@@ -16,7 +16,8 @@ class Marked(keras.Sequential):
         x, _ = data
         with tf.device("CPU:0"):
             total = tf.reduce_sum(x)  # on the host
-        return super().train_step(data) | {"total": total * 2.0}
+        metrics = super().train_step(data)  # the step
+        return metrics | {"total": total * 2.0}
 
 
 @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
