@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import tensorflow as tf
 from tensorflow.python.framework import dtypes
 
+from placeaudit.record.tensorflow.origins import places_of
+
 if TYPE_CHECKING:
     from placeaudit.record.tensorflow.context import TensorflowContext, ThreadState
     from placeaudit.simulate.tensorflow_gpu.kernels import KernelTable
@@ -70,7 +72,7 @@ def _fallen(
                 missing[asked.name] = absent(context, asked.name)
             reason = _reason(operation, types, missing[asked.name], kernels)
             if reason:
-                kept = [(f.filename, f.lineno, f.name) for f in reversed(operation.traceback)]
+                kept = places_of(operation)
                 yield Fallen(
                     context.string(operation.type),
                     asked.number,

@@ -19,6 +19,7 @@ from placeaudit.model import Phase
 from placeaudit.record.sites import package_of
 from placeaudit.record.tensorflow.edges import Compiled, Edge, SizeWait, fed_tensor, user_line
 from placeaudit.record.tensorflow.graph_fallbacks import fallen_in
+from placeaudit.record.tensorflow.origins import add_origins, places_of
 from placeaudit.record.tensorflow.partitions import Partitions, region_of
 from placeaudit.record.tensorflow.windows import Regions
 from placeaudit.simulate.tensorflow_gpu.placement import in_one_piece
@@ -74,6 +75,7 @@ class GraphReader:
     def arm(self, patches: PatchSet) -> None:
         """Remember the graph of each function that gets traced."""
         patches.wrap(atomic_function, "from_func_graph", self._traced)
+        add_origins(patches)
 
     def _traced(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def from_func_graph(name: Any, graph: Any, *args: Any, **kwargs: Any) -> Any:
@@ -197,7 +199,7 @@ class GraphReader:
         caller = user_line(frame)
         if operation is None or id(operation) in self._passed:
             return self._context.sites.capture(frame), caller
-        kept = [(f.filename, f.lineno, f.name) for f in reversed(operation.traceback)]
+        kept = places_of(operation)
         users = next((k[:2] for k in kept if not package_of(k[0])), None)
         return self._context.sites.known(kept), caller if caller == users else None
 

@@ -65,3 +65,24 @@ def test_replicas_copy_their_input_and_reduce_apart(recorded: tuple[str, Path]) 
     # The gradients, 128 bytes on each device, go by the collective; the input is a copy.
     sent = at(recorded[1], "step(tf.ones([2, 8]))")
     assert sent == [("GPU:0", "GPU:1", 64)] * 3
+
+
+def test_a_worker_of_its_own_cluster_is_recorded_as_any_process(tmp_path: Path) -> None:
+    program = PROGRAM.with_name("multi_worker.py")
+    output = trace(program, tmp_path / "run")
+    assert output.split() == ["True", "16.00000", "10.24000", "6.55360"]  # of two replicas
+    (number,) = (
+        n
+        for n, line in enumerate(program.read_text().splitlines(), 1)
+        if line.endswith("# on the host")
+    )
+    sent = collections.Counter(
+        (row["src_device"], row["dst_device"], row["bytes"])
+        for row in copies_of(tmp_path / "run")
+        if row["line"] == number
+    )
+    assert sent == {("cpu", "GPU:0", 64): 3, ("cpu", "GPU:1", 64): 3}
+    (process,) = read_run(tmp_path / "run").processes
+    strings = process.tables["strings"].column("text").to_pylist()
+    kinds = [strings[row["kind"]] for row in process.tables["spans"].to_pylist()]
+    assert kinds.count("collective") == 3
