@@ -13,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import tensorflow as tf
@@ -25,11 +25,10 @@ from tensorflow.python.framework import kernels as registry
 
 from placeaudit.errors import TransferError
 from placeaudit.record.clock import now_ns
-from placeaudit.record.guard import LOCAL, Transfer, is_refusal, judge, place_of
+from placeaudit.record.guard import LOCAL, is_refusal
 from placeaudit.record.tensorflow.context import Known, TensorflowContext
-from placeaudit.record.tensorflow.edges import Edge, SizeWait
-from placeaudit.record.tensorflow.graph_fallbacks import Fallen
-from placeaudit.record.tensorflow.graphs import FunctionRecorder, is_function, key_of
+from placeaudit.record.tensorflow.gate_functions import GuardedFunctions, ask, ask_wait
+from placeaudit.record.tensorflow.graphs import FunctionRecorder, is_function
 from placeaudit.record.tensorflow.nowhere import NoSites, Nowhere
 from placeaudit.record.tensorflow.operands import HOST_DTYPES, NUMBERS, bytes_of, device_of
 from placeaudit.record.tensorflow.operations import Call, Content, OperationRecorder
@@ -45,120 +44,7 @@ __all__ = ["GATE", "Gate"]
 
 __tracebackhide__ = is_refusal
 
-_FIRST_CALL: Final = "inside {name}, called at {place} (made already: what a compiled function copies is known once it has run)"  # noqa: E501
 _LATER: Final = "at {place} (made already: where this operation runs could not be foretold)"
-
-
-def _ask(
-    source: Known,
-    target: Known,
-    size: int,
-    operation: str,
-    frame: FrameType | None,
-    *,
-    where: str = "",
-) -> None:
-    """Ask about a copy; a wait of the host where only that is restricted."""
-    scope = LOCAL.scope
-    if scope is None or not size:
-        return
-    policy = scope.policy
-    direction: Literal["h2d", "d2h", "d2d", "sync"]
-    direction = "h2d" if source.is_host else "d2h" if target.is_host else "d2d"
-    level = getattr(policy, direction)
-    if level == "allow" and direction != "d2d":
-        direction, level = "sync", policy.sync
-    if level != "allow":
-        transfer = Transfer(direction, operation, size, source.name, target.name)
-        judge(level, transfer, frame, where.format(place=place_of(frame)) if where else "")
-
-
-def _ask_wait(operation: str, device: Known, frame: FrameType | None) -> None:
-    """Ask about a wait for the size of an output."""
-    scope = LOCAL.scope
-    if scope is not None and scope.policy.sync != "allow":
-        judge(scope.policy.sync, Transfer("sync", operation, 0, device.name, ""), frame)
-
-
-class _Functions(FunctionRecorder):
-    """Asks about what a compiled function copies: before each call but the first."""
-
-    def call(
-        self, name: str, inputs: list[Any], run: Callable[[], Any], frame: FrameType | None
-    ) -> Any:
-        """Run a function if it may."""
-        key = key_of(name, inputs)
-        known = self.compiled(key, frame)
-        if known is not None:
-            self._ask(name, known.edges, inputs, frame, "")
-            self.waited(known.waits, 0, frame)
-            return run()
-        self.prepare()
-        result = run()
-        try:
-            known = self.learn(key, frame)
-        except Exception as error:  # noqa: BLE001  (our failure is not the program's)
-            self.context.failed(error)
-            return result
-        self._ask(name, known.edges, inputs, frame, _FIRST_CALL.replace("{name}", _short(name)))
-        self.waited(known.waits, 0, frame)
-        return result
-
-    def ask(self, edges: tuple[Edge, ...], inputs: list[Any], frame: FrameType | None) -> None:
-        """A session is about to run."""
-        self._ask("__inference_Session.run_0", edges, inputs, frame, "")
-
-    def ran(
-        self,
-        edges: tuple[Edge, ...] | None,
-        inputs: list[Any],
-        start_ns: int,  # noqa: ARG002
-        frame: FrameType | None,
-        *,
-        values: Mapping[str, Any],  # noqa: ARG002
-        late: bool,
-    ) -> None:
-        """It has: the first run of a set of fetches is asked about only now."""
-        if late and edges:
-            where = _FIRST_CALL.replace("{name}", "Session.run")
-            self._ask("__inference_Session.run_0", edges, inputs, frame, where)
-
-    def fell(self, fallen: tuple[Fallen, ...], start_ns: int) -> None:
-        """No copy."""
-
-    def waited(
-        self,
-        waits: tuple[SizeWait, ...],
-        start_ns: int,  # noqa: ARG002
-        frame: FrameType | None,
-    ) -> None:
-        """A function is about to wait for sizes, or a graph has."""
-        for wait in waits:
-            _ask_wait(wait.operation, wait.device, frame)
-
-    def span(self, kind: str, name: str, owner: object, start_ns: int) -> None:
-        """No step is told."""
-
-    def _ask(
-        self,
-        name: str,
-        edges: Sequence[Edge],
-        inputs: list[Any],
-        frame: FrameType | None,
-        where: str,
-    ) -> None:
-        if LOCAL.scope is None:
-            return
-        batch = self.batches.of_inputs(inputs)
-        for edge in edges:
-            size = edge.bytes(batch)
-            _ask(edge.source, edge.target, -1 if size is None else size,
-                 f"{edge.operation} in {_short(name)}", frame, where=where)  # fmt: skip
-
-
-def _short(name: str) -> str:
-    """A function as the program calls it: "__inference_train_step_123" is train_step."""
-    return name.strip("_").partition("_")[2].rpartition("_")[0] or name
 
 
 class _Operations(OperationRecorder):
@@ -265,7 +151,7 @@ class _Operations(OperationRecorder):
     _where = ""
 
     def _wait(self, call: Call, here: Known) -> None:
-        _ask_wait(call.operation, here, call.frame)
+        ask_wait(call.operation, here, call.frame)
 
     def _fallback(self, call: Call, inputs: Sequence[Any], asked: Known, here: Known) -> None:
         """No copy."""
@@ -276,7 +162,7 @@ class _Operations(OperationRecorder):
 
     def copy(self, call: Call, tensor: Any, source: Known, wanted: Known) -> None:
         """An eager tensor is about to be copied between devices."""
-        _ask(source, wanted, bytes_of(tensor), call.operation, call.frame, where=self._where)
+        ask(source, wanted, bytes_of(tensor), call.operation, call.frame, where=self._where)
 
     def add(
         self,
@@ -290,7 +176,7 @@ class _Operations(OperationRecorder):
         src_version: int = 0,  # noqa: ARG002
     ) -> None:
         """A variable or array is."""
-        _ask(source, wanted, content.bytes, call.operation, call.frame, where=self._where)
+        ask(source, wanted, content.bytes, call.operation, call.frame, where=self._where)
 
 
 def first_gpu() -> str:
@@ -326,7 +212,7 @@ class Gate:
             else KernelTable.from_registry(registry.get_all_registered_kernels().kernel)
         )
         patches = self._patches = PatchSet()
-        functions = _Functions(context, kernels)
+        functions = GuardedFunctions(context, kernels)
         functions.arm(patches)
         SessionRecorder(functions).arm(patches)
         operations = _Operations(context, kernels, functions)
@@ -390,7 +276,7 @@ def _ask_constant(
     target = recorder.context.device(ctx.device_name or first_gpu())
     if not target.is_host:
         size = array.size * kind.size
-        _ask(recorder.context.host, target, size, "constant", frame)
+        ask(recorder.context.host, target, size, "constant", frame)
 
 
 def _numpy(original: Callable[..., Any], recorder: _Operations) -> Callable[..., Any]:
@@ -411,7 +297,7 @@ def _ours(frame: FrameType) -> bool:
 def _ask_read(recorder: _Operations, tensor: Any, frame: FrameType | None) -> None:
     source = recorder.location(tensor)
     if not source.is_host:
-        _ask(source, recorder.context.host, bytes_of(tensor), "numpy", frame)
+        ask(source, recorder.context.host, bytes_of(tensor), "numpy", frame)
 
 
 def _move(original: Callable[..., Any], recorder: _Operations) -> Callable[..., Any]:
@@ -427,7 +313,7 @@ def _move(original: Callable[..., Any], recorder: _Operations) -> Callable[..., 
 def _ask_move(recorder: _Operations, tensor: Any, name: str, frame: FrameType) -> None:
     source, target = recorder.location(tensor), recorder.context.device(name)
     if tensor.dtype not in HOST_DTYPES and source.name != target.name:
-        _ask(source, target, bytes_of(tensor), "copy", frame)
+        ask(source, target, bytes_of(tensor), "copy", frame)
 
 
 def _buffer(patches: PatchSet, recorder: _Operations) -> None:
