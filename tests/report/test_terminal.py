@@ -70,12 +70,39 @@ def test_a_finding_says_what_a_fix_saves(gold_result: Result) -> None:
 
 
 def test_infos_are_counted_or_listed(gold_result: Result) -> None:
-    assert "1 more finding of severity info, not stray (see -v)" in TerminalReporter().render(
+    assert "1 more finding of severity info, not stray (-v shows it)" in TerminalReporter().render(
         [gold_result]
     )
     assert "PA205 explicit-sync  /work/train.py:6" in TerminalReporter(notes=True).render(
         [gold_result]
     )
+
+
+def test_what_a_trace_cuts_the_next_command_shows(
+    gold_result: Result, make_finding: Callable[..., Finding]
+) -> None:
+    text = TerminalReporter(next_run="'my run'").render([gold_result])
+    assert "1 more finding of severity info, not stray (check -v shows it)" in text
+    assert "(-v" not in text
+    assert text.splitlines()[-3:] == [
+        "next: placeaudit report 'my run'",
+        "      placeaudit check -v 'my run'",
+        "      placeaudit explain PA201",
+    ]
+    many = tuple(make_finding(line=i, function=f"f{i}") for i in range(1, 8))
+    text = TerminalReporter(limit=5, notes=True, next_run="r").render(
+        [dataclasses.replace(gold_result, findings=many)]
+    )
+    assert "… and 2 more findings of smaller cost: PA201 (check -v shows all)" in text
+    assert "      placeaudit check -v r" in text.splitlines()
+    whole = TerminalReporter(limit=None, notes=True, next_run="r").render([gold_result])
+    assert "check -v" not in whole
+
+
+def test_the_next_commands_are_not_wrapped(gold_result: Result) -> None:
+    run = "/" + "a-folder/" * 12 + "run"
+    lines = TerminalReporter(width=60, next_run=run).render([gold_result]).splitlines()
+    assert f"next: placeaudit report {run}" in lines
 
 
 def test_a_finding_about_the_record_has_no_place(
