@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from placeaudit.analyze.audit import Note
 from placeaudit.model import Finding, Severity
 from placeaudit.report.base import Result
 from placeaudit.report.terminal import TerminalReporter
@@ -41,6 +42,23 @@ def test_a_program_that_failed_is_clean_up_to_there_only(gold_result: Result) ->
     audit = dataclasses.replace(gold_result.audit, meta=meta)
     text = TerminalReporter().render([dataclasses.replace(gold_result, audit=audit, findings=())])
     assert "needless wait was found before the program ended with exit code 1." in text
+
+
+def test_a_program_that_failed_before_it_began_is_no_program_of_the_host(
+    gold_result: Result, empty_result: Result
+) -> None:
+    meta = dataclasses.replace(gold_result.audit.meta, exit_code=1, contexts=())
+    text = TerminalReporter().render(
+        [Result(dataclasses.replace(empty_result.audit, meta=meta), ())]
+    )
+    assert "Nothing crossed between devices before the program ended with exit code 1." in text
+    assert "on the host only" not in text
+
+
+def test_a_cut_record_is_clean_as_far_as_it_goes(gold_result: Result) -> None:
+    audit = dataclasses.replace(gold_result.audit, notes=(Note("PA901", "it was killed"),))
+    text = TerminalReporter().render([dataclasses.replace(gold_result, audit=audit, findings=())])
+    assert "was found in what was recorded, which is not the whole run." in text
 
 
 def test_what_is_cut_is_said(gold_result: Result, make_finding: Callable[..., Finding]) -> None:
