@@ -29,6 +29,7 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "versions": (dict,),
     "role": (str,),
     "anchor_unix_ns": _NUMBER,
+    "tables": (list,),
 }
 #: Tables whose rows others refer to by number.
 _INTERNED: Final = frozenset({"strings", "stacks", "frames"})

@@ -108,9 +108,12 @@ def _read_process(folder: Path) -> ProcessRecord:
     tables: dict[str, pa.Table] = {}
     ended = bool(meta.get("ended", False))
     truncated = not ended
+    written = meta.get("tables", ())
     for name, table in TABLES.items():
         file = folder / f"{name}.arrow"
         tables[name], cut = _read_table(file, table)
+        if name in written and not file.exists():
+            raise RecordError(f"{file} is missing; copy the record again, or trace again")
         if cut and ended:
             # Rows that were there are gone: what is left must not pass for the whole.
             raise RecordError(

@@ -309,8 +309,9 @@ class RecordWriter:
                     # A process that did nothing but initialise a device has that to say.
                     self._make_folder()
                 if self._folder is not None:
-                    ended = not self._failed  # rows were dropped: the record is cut
-                    write_meta(self._folder, self._meta(ended=ended, **self.facts, **meta))
+                    ended = not self._failed  # else rows were dropped: the record is cut
+                    about = {"tables": sorted(self._streams), **self.facts, **meta}
+                    write_meta(self._folder, self._meta(ended=ended, **about))
             except OSError as error:
                 self._give_up(error)
         if thread is not None and thread is not threading.current_thread():

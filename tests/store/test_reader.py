@@ -29,8 +29,10 @@ def run(tmp_path: Path) -> Path:
 
 def unfinished(run: Path) -> None:
     """As a process that was killed leaves it."""
-    (meta,) = run.glob("p*/meta.json")
-    meta.write_text(json.dumps({**json.loads(meta.read_text()), "ended": False}))
+    (file,) = run.glob("p*/meta.json")
+    meta = json.loads(file.read_text())
+    del meta["tables"]
+    file.write_text(json.dumps({**meta, "ended": False}))
 
 
 def waits_file(run: Path) -> Path:
@@ -79,6 +81,12 @@ def test_a_finished_record_that_lost_rows_is_damaged(run: Path) -> None:
             read_run(run)
 
 
+def test_a_table_that_is_gone_is_missed(run: Path) -> None:
+    waits_file(run).unlink()
+    with pytest.raises(RecordError, match=r"waits\.arrow is missing"):
+        read_run(run)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"\x07" * 512])
 def test_rows_whose_strings_are_gone_are_damage(run: Path, content: bytes | None) -> None:
     unfinished(run)
@@ -101,6 +109,7 @@ def test_stacks_and_lists_are_held_against_what_they_refer_to(tmp_path: Path) ->
     writer.rows("waits").append((1, 1, writer.string("nonzero"), -1, 0, 7, 0, -1, 0))
     writer.close()
     assert read_run(path).processes[0].tables["stacks"].num_rows == 1
+    unfinished(path)
     (frames,) = path.glob("p*/frames.arrow")
     frames.unlink()
     with pytest.raises(RecordError, match="stacks refers to frames that are missing"):
