@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -261,9 +261,11 @@ def _formats(call: CallSite, use: Use) -> bool:
         return False
     if use.kind is UseKind.PRINTED and call.file.quote(call.node) == use.by:
         return True
-    return call.file.dotted(call.node.func) in {"str", "repr", "format"}
+    return call.file.dotted(call.node.func) in _TEXTS
 
 
+_TEXTS: Final = frozenset({"str", "repr", "format"})
+_RARELY: Final = "print every N steps only: `if step % 100 == 0:`"
 _USES: Final = {
     UseKind.UNKNOWN: "its use is not visible",
     UseKind.DISCARDED: "it is not used",
@@ -310,10 +312,57 @@ def _detached(call: CallSite | None) -> str:
 
 
 def _print_fix(call: CallSite | None, use: Use, tensor: str) -> str:
-    if call and isinstance(call.file.statement(call.node), ast.Return):
-        shown = f" (`{use.by}`)" if use.by else ""
+    shown = f" (`{use.by}`)" if use.by else ""
+    if call is None:
+        return _RARELY
+    statement = call.file.statement(call.node)
+    if isinstance(statement, ast.Return):
+        if _makes_text(call):
+            return _return_fix(call, tensor)
         return f"return {tensor} and read it where it is printed{shown}, every N steps only"
-    return "print every N steps only: `if step % 100 == 0:`"
+    parents = tuple(_parents(call))
+    guard = next((p for p in parents if _is_interval(p)), None)
+    if isinstance(guard, ast.If):
+        return f"raise the interval in `{call.file.quote(guard.test)}`"
+    if not any(call.file.quote(node) == use.by for node in (call.node, *parents)):
+        return f"keep {tensor} and read it where it is printed{shown}, every N steps only"
+    return _RARELY
+
+
+def _return_fix(call: CallSite | None, tensor: str) -> str:
+    if _makes_text(call):
+        return "make this text every N steps only: it reads each device value that it shows"
+    return f"return {tensor} and let the caller read it when it needs the number"
+
+
+def _parents(call: CallSite) -> Iterator[ast.AST]:
+    """What the read stands in, up to its function."""
+    node: ast.AST | None = call.file.parents.get(call.node)
+    while node is not None and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        yield node
+        node = call.file.parents.get(node)
+
+
+def _is_interval(node: ast.AST) -> bool:
+    """Whether it is an ``if step % interval == 0:``."""
+    return isinstance(node, ast.If) and any(
+        isinstance(part, ast.Compare)
+        and isinstance(part.left, ast.BinOp)
+        and isinstance(part.left.op, ast.Mod)
+        for part in ast.walk(node.test)
+    )
+
+
+def _makes_text(call: CallSite | None) -> bool:
+    """``"{:.3f}".format(loss)``, an f-string: the read is of the text, not of the tensor."""
+    node = call.node if call is not None else None
+    if isinstance(node, ast.FormattedValue | ast.JoinedStr):
+        return True
+    if call is None or not isinstance(node, ast.Call):
+        return False
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+        return True
+    return call.file.dotted(node.func) in _TEXTS
 
 
 def _fix(call: CallSite | None, use: Use) -> str:  # noqa: PLR0911 (a table)
@@ -347,7 +396,7 @@ def _fix(call: CallSite | None, use: Use) -> str:  # noqa: PLR0911 (a table)
                 "steps only"
             )
         case UseKind.RETURNED:
-            return f"return {tensor} and let the caller read it when it needs the number"
+            return _return_fix(call, tensor)
         case UseKind.DISCARDED:
             return "remove the read: nothing uses its value"
         case UseKind.NEEDED | UseKind.INDEX:
