@@ -46,7 +46,11 @@ def headline(
         )
     if not used(audit):
         nothing = f"Nothing crossed between devices{_until(audit)}."
-        if not audit.meta.exit_code:
+        if summary.steps:
+            # Its steps were seen: what else is unknown does not explain it.
+            seen = "what was seen of the program" if reason else "the program"
+            reason = f"{seen} ran on the host only"
+        elif not audit.meta.exit_code:
             reason = reason or "the program ran on the host only"
         return Headline("unknown", f"{nothing} {sentence(reason)}" if reason else nothing)
     return Headline("clean", f"No stray copy and no needless wait was found{_until(audit)}.")

@@ -55,6 +55,20 @@ def test_a_program_that_failed_before_it_began_is_no_program_of_the_host(
     assert "on the host only" not in text
 
 
+def test_a_note_on_the_window_does_not_explain_that_nothing_crossed(
+    gold_result: Result, empty_result: Result
+) -> None:
+    meta = dataclasses.replace(gold_result.audit.meta, contexts=())
+    note = Note("PA903", "a step has too many operations")
+    audit = dataclasses.replace(
+        empty_result.audit, meta=meta, steps=gold_result.audit.steps, notes=(note,)
+    )
+    line = TerminalReporter().render([Result(audit, ())]).splitlines()[2]
+    assert line == (
+        "Nothing crossed between devices. What was seen of the program ran on the host only."
+    )
+
+
 def test_a_cut_record_is_clean_as_far_as_it_goes(gold_result: Result) -> None:
     audit = dataclasses.replace(gold_result.audit, notes=(Note("PA901", "it was killed"),))
     text = TerminalReporter().render([dataclasses.replace(gold_result, audit=audit, findings=())])

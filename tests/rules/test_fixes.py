@@ -62,6 +62,23 @@ def test_a_printed_value_is_read_where_and_when_it_is_printed(read: str, fix: st
     assert (finding.rule, finding.fix) == ("PA201", fix)
 
 
+@pytest.mark.parametrize(
+    ("then", "when"),
+    [
+        ("    if step % 10 == 0:\n        print(total / 10)\n        total = 0", "at line 4 only"),
+        ("    bar.show('%.3f' % total)", "at line 3, every N steps only"),
+        ("print(total)", "once after the loop"),
+    ],
+)
+def test_a_total_is_read_where_it_is_used(then: str, when: str) -> None:
+    b = Builder(f"for step, x in data:\n    total += 2 * f(x).item()\n{then}\n")
+    train(b, lambda _: b.copy("d2h", b.at("f(x).item()", "<module>"), size=4, content=None))
+    (finding,) = findings(b, simulated="")
+    assert finding.fix == (
+        f"keep the total on the device, `total += 2 * f(x).detach()`, and read it {when}"
+    )
+
+
 def test_a_text_that_is_returned_is_to_be_made_more_rarely() -> None:
     b = Builder(METER)
     frames = b.at("fmt.format(**vars(self))", "__str__"), b.at("print(meter)", "<module>")
