@@ -423,6 +423,11 @@ class Audit:
     #: Source text by file, as it was when recorded.
     sources: Mapping[str, str]
 
+    @property
+    def whole(self) -> bool:
+        """Whether every process recorded all that happened, up to its regular end."""
+        return not any(note.rule == "PA901" for note in self.notes)
+
     def text(self, index: int) -> str:
         """The interned string, "" for -1."""
         return self.strings[index] if index >= 0 else ""

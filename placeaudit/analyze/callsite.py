@@ -86,6 +86,8 @@ def upload_at(site: CallSite) -> Upload | None:  # noqa: PLR0911 (a table)
         name = file.dotted(node.func)
         if name.startswith("torch.") and name.rpartition(".")[2] in CONSTANT_FACTORIES:
             return Upload(node, _device_text(file, node))
+        if attr == "new_tensor":
+            return Upload(node, _device_text(file, node))
         if name in CONVERSIONS:
             return Upload(node.args[0], "") if node.args else None
         if isinstance(node.func, ast.Attribute) and attr in {"to", "cuda", "type_as", "xpu"}:

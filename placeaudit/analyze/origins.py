@@ -20,6 +20,13 @@ __all__ = ["Made", "Origin", "made_at", "on_device", "origin_of_upload", "unless
 _RANDOM: Final = frozenset({"rand", "randn", "randint", "randperm"})
 _FACTORIES: Final = _RANDOM | {"zeros", "ones", "full", "empty", "arange", "linspace", "eye"}
 
+#: Constructors of host tensors by their element type.
+_TYPED: Final = {
+    "Tensor": "float32", "FloatTensor": "float32", "DoubleTensor": "float64",
+    "HalfTensor": "float16", "LongTensor": "int64", "IntTensor": "int32",
+    "ByteTensor": "uint8", "BoolTensor": "bool",
+}  # fmt: skip
+
 #: Methods whose arguments are sizes or orders, not tensors.
 _SHAPE_METHODS: Final = frozenset(
     {
@@ -151,9 +158,32 @@ def on_device(origin: Origin, device: str) -> str:
 
 
 def _constant_tensor(file: ParsedFile, call: ast.Call) -> Origin:
-    if call.args and is_literal(call.args[0]):
-        return Origin(Made.FACTORY, file.dotted(call.func), call, constant=True)
-    return _data("made from the program's own values")
+    if not call.args or not is_literal(call.args[0]):
+        return _data("made from the program's own values")
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "new_tensor":
+        # Of the other tensor's type and device, which is where the numbers go by way of the host.
+        other = ast.Attribute(call.func.value, "dtype", ast.Load())
+        return Origin(Made.FACTORY, "Tensor.new_tensor", _tensor(call, other), constant=True)
+    return Origin(Made.FACTORY, file.dotted(call.func), call, constant=True)
+
+
+def _typed_list(file: ParsedFile, call: ast.Call) -> Origin:
+    """``torch.FloatTensor([…])`` of literal numbers; of sizes it says nothing."""
+    name = file.dotted(call.func)
+    listed = call.args and any(isinstance(n, ast.List | ast.Tuple) for n in ast.walk(call.args[0]))
+    if listed and is_literal(call.args[0]):
+        dtype = ast.parse(f"torch.{_TYPED[name.rpartition('.')[2]]}", mode="eval").body
+        return Origin(Made.FACTORY, name, _tensor(call, dtype), constant=True)
+    return _UNKNOWN
+
+
+def _tensor(call: ast.Call, dtype: ast.expr) -> ast.Call:
+    """The same numbers as ``torch.tensor(…, dtype=…)``, unless the call names a type itself."""
+    keywords = [k for k in call.keywords if k.arg in {"dtype", "requires_grad"}]
+    if not any(k.arg == "dtype" for k in keywords):
+        keywords.insert(0, ast.keyword("dtype", dtype))
+    function = ast.parse("torch.tensor", mode="eval").body
+    return ast.copy_location(ast.Call(function, list(call.args), keywords), call)
 
 
 def _factory(file: ParsedFile, call: ast.Call) -> Origin:
@@ -166,6 +196,8 @@ def _factory(file: ParsedFile, call: ast.Call) -> Origin:
     on_host = device is None or (isinstance(device, ast.Constant) and device.value == "cpu")
     if last in CONSTANT_FACTORIES and on_host:
         return _constant_tensor(file, call)
+    if last in _TYPED:
+        return _typed_list(file, call)
     if last in _FACTORIES and on_host:
         return Origin(Made.FACTORY, name, call)
     return _UNKNOWN

@@ -82,7 +82,9 @@ class Known:
         A run that stopped early, or that never came to a file, proves nothing of what it left out;
         nor does a rule that is ignored in that file today.
         """
-        if any(result.audit.meta.exit_code != 0 for result in self.results):
+        if any(
+            result.audit.meta.exit_code != 0 or not result.audit.whole for result in self.results
+        ):
             return {}
         ran = {
             self.settings.paths.of(file, result.audit.meta.cwd)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -300,7 +301,7 @@ class _Ending:
             reporter = TerminalReporter.for_stream(
                 sys.stderr,
                 limit=None if self.verbose else 5,
-                next_run=str(shown),
+                next_run=shlex.quote(str(shown)),
                 notes=self.verbose,
             )
             sys.stderr.write(reporter.render([result]))

@@ -45,10 +45,22 @@ def headline(
             "clean", f"Nothing new: {plural(known, 'finding')} that the baseline knows left out."
         )
     if not used(audit):
-        reason = reason or "the program ran on the host only"
-        return Headline("unknown", f"Nothing crossed between devices. {sentence(reason)}")
-    nothing = "No stray copy and no needless wait was found"
-    if audit.meta.exit_code:
-        code = audit.meta.exit_code
-        return Headline("clean", f"{nothing} before the program ended with exit code {code}.")
-    return Headline("clean", f"{nothing}.")
+        nothing = f"Nothing crossed between devices{_until(audit)}."
+        if summary.steps:
+            # Its steps were seen: what else is unknown does not explain it.
+            seen = "what was seen of the program" if reason else "the program"
+            reason = f"{seen} ran on the host only"
+        elif not audit.meta.exit_code:
+            reason = reason or "the program ran on the host only"
+        return Headline("unknown", f"{nothing} {sentence(reason)}" if reason else nothing)
+    return Headline("clean", f"No stray copy and no needless wait was found{_until(audit)}.")
+
+
+def _until(audit: Audit) -> str:
+    """How far this holds, where that is not the program's regular end."""
+    code = audit.meta.exit_code
+    if code:
+        return f" before the program ended with exit code {code}"
+    if not audit.whole:
+        return " in what was recorded, which is not the whole run"
+    return ""

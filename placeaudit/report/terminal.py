@@ -39,7 +39,8 @@ class TerminalReporter:
         color: Whether to use ANSI colours.
         limit: How many stray findings to show a run; None for all of them.
         notes: Show findings of severity ``info`` too, one line each.
-        next_run: The record as the user would type it, for the "next" lines; "" for none.
+        next_run: The record as the user would type it, for the "next" lines; "" for none, where
+            the same command shows more with ``-v``.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class TerminalReporter:
         self._limit = limit
         self._notes = notes
         self._next_run = next_run
+        # `check` is what reads these lines again; what printed them, `trace`, would run anew.
+        self._more = "check -v" if next_run else "-v"
 
     @classmethod
     def for_stream(
@@ -104,13 +107,14 @@ class TerminalReporter:
         for number, together in enumerate(shown, 1):
             console.print()
             _finding(console, number, together.lead, result)
-            _others(console, together)
+            self._others(console, together)
         left = [f for together in groups[len(shown) :] for f in (together.lead, *together.others)]
         if left:
             console.print()
+            rules = ", ".join(sorted({finding.rule for finding in left}))
             console.print(
-                f"… and {plural(len(left), 'more finding')} of smaller cost:"
-                f" {', '.join(sorted({finding.rule for finding in left}))} (-v shows all)",
+                f"… and {plural(len(left), 'more finding')} of smaller cost: {rules}"
+                f" ({self._more} shows all)",
                 style="dim",
             )
         if infos and (self._notes or observed(result.audit)):
@@ -126,7 +130,8 @@ class TerminalReporter:
     def _infos(self, console: Console, infos: Sequence[Finding]) -> None:
         if not self._notes:
             console.print(
-                f"{plural(len(infos), 'more finding')} of severity info, not stray (see -v)",
+                f"{plural(len(infos), 'more finding')} of severity info, not stray"
+                f" ({self._more} shows {'it' if len(infos) == 1 else 'them'})",
                 style="dim",
             )
             return
@@ -138,10 +143,16 @@ class TerminalReporter:
             head = f"{finding.rule} {finding.name}  {_place(finding)}".rstrip()
             console.print(_indented(head, style=_STYLE[Severity.INFO]))
             console.print(_indented(finding.message, 5))
-            _others(console, together, 5)
+            self._others(console, together, 5)
         left = sum(1 + len(together.others) for together in groups[len(shown) :])
         if left:
-            console.print(f"   … and {count(left)} more (-v shows all)", style="dim")
+            console.print(f"   … and {count(left)} more ({self._more} shows all)", style="dim")
+
+    def _others(self, console: Console, together: FindingGroup[Finding], columns: int = 3) -> None:
+        """The other lines of a group, and how many of them are not named."""
+        if together.others:
+            text = f"{more_here(together.others)} ({self._more} shows each)"
+            console.print(_indented(text, columns, style="dim"))
 
     def _next(self, console: Console, result: Result) -> None:
         if not self._next_run:
@@ -152,11 +163,21 @@ class TerminalReporter:
             return
         strays = [finding for finding in result.findings if finding.is_stray]
         steps = [f"placeaudit report {self._next_run}"]
+        if self._cuts(result.findings):
+            steps.append(f"placeaudit check -v {self._next_run}")
         if strays:
             steps.append(f"placeaudit explain {strays[0].rule}")
-        console.print(f"next: {steps[0]}", style="bold")
-        for step in steps[1:]:
-            console.print(f"      {step}", style="bold")
+        # Not wrapped: a command is copied as one line.
+        for number, step in enumerate(steps):
+            console.print(f"{'' if number else 'next:':5} {step}", style="bold", soft_wrap=True)
+
+    def _cuts(self, findings: Sequence[Finding]) -> bool:
+        """Whether something is not shown, or not all of it."""
+        strays = sum(finding.is_stray for finding in findings)
+        infos = len(findings) - strays
+        if infos and not self._notes:
+            return True
+        return self._limit is not None and max(strays, infos) > self._limit
 
 
 def _headline(console: Console, result: Result) -> None:
@@ -201,14 +222,6 @@ def _finding(console: Console, number: int, finding: Finding, result: Result) ->
     fix = Text("fix: ", style="green")
     fix.append(finding.fix, style="default")
     console.print(_indented(fix))
-
-
-def _others(console: Console, together: FindingGroup[Finding], columns: int = 3) -> None:
-    """The other lines of a group, and how many of them are not named."""
-    if not together.others:
-        return
-    text = f"{more_here(together.others)} (-v shows each)"
-    console.print(_indented(text, columns, style="dim"))
 
 
 def _indented(text: str | Text, columns: int = 3, *, style: str = "") -> Padding:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from placeaudit.errors import RecordError, RecordVersionError
+from placeaudit.store.integrity import check_meta, check_references
 from placeaudit.store.narrow import NARROWED, NarrowTable
 from placeaudit.store.schema import TABLES, VERSION, Table
 from placeaudit.store.writer import FORMAT, META, arrow_schema
@@ -46,7 +47,7 @@ def read_run(path: str | Path) -> RunRecord:
     """Read the record in the directory ``path``.
 
     Raises:
-        RecordError: there is no record, or its metadata is damaged.
+        RecordError: there is no record, or it is damaged: more than cut in the middle.
         RecordVersionError: it was written by a newer placeaudit.
     """
     run = Path(path)
@@ -58,6 +59,7 @@ def read_run(path: str | Path) -> RunRecord:
     if meta.get("format") != FORMAT:
         raise RecordError(f"{run} is not a record of placeaudit")
     _check_version(run, meta)
+    check_meta(run / META, meta)
     folders = sorted(
         folder for folder in run.iterdir() if folder.is_dir() and (folder / META).exists()
     )
@@ -101,12 +103,24 @@ def _check_version(folder: Path, meta: Mapping[str, Any]) -> None:
 def _read_process(folder: Path) -> ProcessRecord:
     meta = read_meta(folder)
     _check_version(folder, meta)
+    check_meta(folder / META, meta)
     meta.setdefault("anchor_unix_ns", 0)
     tables: dict[str, pa.Table] = {}
-    truncated = not meta.get("ended", False)
+    ended = bool(meta.get("ended", False))
+    truncated = not ended
+    written = meta.get("tables", ())
     for name, table in TABLES.items():
-        tables[name], cut = _read_table(folder / f"{name}.arrow", table)
+        file = folder / f"{name}.arrow"
+        tables[name], cut = _read_table(file, table)
+        if name in written and not file.exists():
+            raise RecordError(f"{file} is missing; copy the record again, or trace again")
+        if cut and ended:
+            # Rows that were there are gone: what is left must not pass for the whole.
+            raise RecordError(
+                f"{file} is damaged: its end is missing; copy the record again, or trace again"
+            )
         truncated = truncated or cut
+    check_references(folder, tables)
     return ProcessRecord(folder.name, meta, tables, truncated)
 
 

@@ -95,10 +95,12 @@ def create_run(
 def _make_room(path: Path, *, force: bool) -> None:
     if path.is_dir() and not any(path.iterdir()):
         return
+    if not path.is_dir() or path.is_symlink() or not _is_record(path):
+        raise OutputError(
+            f"{path} exists already and is not a record of placeaudit: it is not replaced"
+        )
     if not force:
         raise OutputError(f"{path} exists already; --force replaces an earlier record")
-    if not path.is_dir() or path.is_symlink() or not _is_record(path):
-        raise OutputError(f"{path} is not a record of placeaudit; it is not replaced")
     shutil.rmtree(path)
 
 
@@ -307,7 +309,9 @@ class RecordWriter:
                     # A process that did nothing but initialise a device has that to say.
                     self._make_folder()
                 if self._folder is not None:
-                    write_meta(self._folder, self._meta(ended=True, **self.facts, **meta))
+                    ended = not self._failed  # else rows were dropped: the record is cut
+                    about = {"tables": sorted(self._streams), **self.facts, **meta}
+                    write_meta(self._folder, self._meta(ended=ended, **about))
             except OSError as error:
                 self._give_up(error)
         if thread is not None and thread is not threading.current_thread():

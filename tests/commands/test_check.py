@@ -91,6 +91,20 @@ def cut(record: Path) -> None:
     stream.write_bytes(stream.read_bytes()[:-200])
 
 
+def killed(record: Path) -> None:
+    """As a program that was killed leaves it."""
+    (file,) = record.glob("p*/meta.json")
+    meta = json.loads(file.read_text())
+    meta.pop("exit_code", None)
+    file.write_text(json.dumps(meta | {"ended": False}))
+    cut(record)
+
+
+def without_strings(record: Path) -> None:
+    (stream,) = record.glob("p*/strings.arrow")
+    stream.unlink()
+
+
 def empty(record: Path) -> None:
     (record / "meta.json").write_text("")
 
@@ -105,7 +119,7 @@ def no_record(record: Path) -> None:
         file.rmdir() if file.is_dir() else file.unlink()
 
 
-@pytest.mark.parametrize("damage", [empty, newer, no_record])
+@pytest.mark.parametrize("damage", [empty, newer, no_record, cut, without_strings])
 @pytest.mark.parametrize("command", ["check", "report"])
 def test_a_record_that_cannot_be_read_is_one_line(
     placeaudit: Call, gold_record: Path, command: str, damage: Callable[[Path], None]
@@ -120,7 +134,7 @@ def test_a_record_that_cannot_be_read_is_one_line(
 
 
 def test_a_cut_record_is_read_and_says_so(placeaudit: Call, gold_record: Path) -> None:
-    cut(gold_record)
+    killed(gold_record)
     done = placeaudit("check", gold_record, "--output-format=json")
     assert done.code in {0, 1}
     assert "PA901" in {finding["rule"] for finding in json.loads(done.out)["findings"]}
@@ -284,6 +298,18 @@ def test_a_run_that_failed_shrinks_nothing(
     failed = make_record(tmp_path / "failed", exit_code=1)
     done = placeaudit("check", failed, "--baseline", known)
     assert "5 findings of known.json not found in this run" in done.err
+    assert known.read_text() == before
+
+
+def test_a_run_that_was_cut_shrinks_nothing(
+    placeaudit: Call, gold_record: Path, known: Path
+) -> None:
+    """A full disk, say: the program ended well, the record did not."""
+    before = known.read_text()
+    (file,) = gold_record.glob("p*/meta.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"ended": False}))
+    done = placeaudit("check", gold_record, "--baseline", known)
+    assert "not found in this run" in done.err
     assert known.read_text() == before
 
 

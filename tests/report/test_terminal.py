@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from placeaudit.analyze.audit import Note
 from placeaudit.model import Finding, Severity
 from placeaudit.report.base import Result
 from placeaudit.report.terminal import TerminalReporter
@@ -43,6 +44,37 @@ def test_a_program_that_failed_is_clean_up_to_there_only(gold_result: Result) ->
     assert "needless wait was found before the program ended with exit code 1." in text
 
 
+def test_a_program_that_failed_before_it_began_is_no_program_of_the_host(
+    gold_result: Result, empty_result: Result
+) -> None:
+    meta = dataclasses.replace(gold_result.audit.meta, exit_code=1, contexts=())
+    text = TerminalReporter().render(
+        [Result(dataclasses.replace(empty_result.audit, meta=meta), ())]
+    )
+    assert "Nothing crossed between devices before the program ended with exit code 1." in text
+    assert "on the host only" not in text
+
+
+def test_a_note_on_the_window_does_not_explain_that_nothing_crossed(
+    gold_result: Result, empty_result: Result
+) -> None:
+    meta = dataclasses.replace(gold_result.audit.meta, contexts=())
+    note = Note("PA903", "a step has too many operations")
+    audit = dataclasses.replace(
+        empty_result.audit, meta=meta, steps=gold_result.audit.steps, notes=(note,)
+    )
+    line = TerminalReporter().render([Result(audit, ())]).splitlines()[2]
+    assert line == (
+        "Nothing crossed between devices. What was seen of the program ran on the host only."
+    )
+
+
+def test_a_cut_record_is_clean_as_far_as_it_goes(gold_result: Result) -> None:
+    audit = dataclasses.replace(gold_result.audit, notes=(Note("PA901", "it was killed"),))
+    text = TerminalReporter().render([dataclasses.replace(gold_result, audit=audit, findings=())])
+    assert "was found in what was recorded, which is not the whole run." in text
+
+
 def test_what_is_cut_is_said(gold_result: Result, make_finding: Callable[..., Finding]) -> None:
     many = tuple(make_finding(line=i, function=f"f{i}") for i in range(1, 13))
     text = TerminalReporter(limit=10).render([dataclasses.replace(gold_result, findings=many)])
@@ -70,12 +102,39 @@ def test_a_finding_says_what_a_fix_saves(gold_result: Result) -> None:
 
 
 def test_infos_are_counted_or_listed(gold_result: Result) -> None:
-    assert "1 more finding of severity info, not stray (see -v)" in TerminalReporter().render(
+    assert "1 more finding of severity info, not stray (-v shows it)" in TerminalReporter().render(
         [gold_result]
     )
     assert "PA205 explicit-sync  /work/train.py:6" in TerminalReporter(notes=True).render(
         [gold_result]
     )
+
+
+def test_what_a_trace_cuts_the_next_command_shows(
+    gold_result: Result, make_finding: Callable[..., Finding]
+) -> None:
+    text = TerminalReporter(next_run="'my run'").render([gold_result])
+    assert "1 more finding of severity info, not stray (check -v shows it)" in text
+    assert "(-v" not in text
+    assert text.splitlines()[-3:] == [
+        "next: placeaudit report 'my run'",
+        "      placeaudit check -v 'my run'",
+        "      placeaudit explain PA201",
+    ]
+    many = tuple(make_finding(line=i, function=f"f{i}") for i in range(1, 8))
+    text = TerminalReporter(limit=5, notes=True, next_run="r").render(
+        [dataclasses.replace(gold_result, findings=many)]
+    )
+    assert "… and 2 more findings of smaller cost: PA201 (check -v shows all)" in text
+    assert "      placeaudit check -v r" in text.splitlines()
+    whole = TerminalReporter(limit=None, notes=True, next_run="r").render([gold_result])
+    assert "check -v" not in whole
+
+
+def test_the_next_commands_are_not_wrapped(gold_result: Result) -> None:
+    run = "/" + "a-folder/" * 12 + "run"
+    lines = TerminalReporter(width=60, next_run=run).render([gold_result]).splitlines()
+    assert f"next: placeaudit report {run}" in lines
 
 
 def test_a_finding_about_the_record_has_no_place(

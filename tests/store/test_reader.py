@@ -27,12 +27,21 @@ def run(tmp_path: Path) -> Path:
     return path
 
 
+def unfinished(run: Path) -> None:
+    """As a process that was killed leaves it."""
+    (file,) = run.glob("p*/meta.json")
+    meta = json.loads(file.read_text())
+    del meta["tables"]
+    file.write_text(json.dumps({**meta, "ended": False}))
+
+
 def waits_file(run: Path) -> Path:
     (file,) = run.glob("p*/waits.arrow")
     return file
 
 
 def test_every_cut_gives_the_whole_batches_before_it(run: Path) -> None:
+    unfinished(run)
     file = waits_file(run)
     whole = file.read_bytes()
     seen = set()
@@ -51,16 +60,72 @@ def test_a_whole_record_is_not_truncated(run: Path) -> None:
 
 
 def test_a_process_without_an_end_is_truncated(run: Path) -> None:
-    (meta,) = run.glob("p*/meta.json")
-    meta.write_text(json.dumps({**json.loads(meta.read_text()), "ended": False}))
+    unfinished(run)
     assert read_run(run).processes[0].truncated
 
 
 def test_garbage_in_a_stream_is_a_cut(run: Path) -> None:
+    unfinished(run)
     waits_file(run).write_bytes(b"not arrow at all, but long enough to look at")
     (process,) = read_run(run).processes
     assert process.truncated
     assert process.tables["waits"].num_rows == 0
+
+
+def test_a_finished_record_that_lost_rows_is_damaged(run: Path) -> None:
+    file = waits_file(run)
+    whole = file.read_bytes()
+    for part in (b"", whole[:-8], whole[: len(whole) // 2], b"\x07" * len(whole)):
+        file.write_bytes(part)
+        with pytest.raises(RecordError, match=r"waits\.arrow is damaged: its end is missing"):
+            read_run(run)
+
+
+def test_a_table_that_is_gone_is_missed(run: Path) -> None:
+    waits_file(run).unlink()
+    with pytest.raises(RecordError, match=r"waits\.arrow is missing"):
+        read_run(run)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x07" * 512])
+def test_rows_whose_strings_are_gone_are_damage(run: Path, content: bytes | None) -> None:
+    unfinished(run)
+    (strings,) = run.glob("p*/strings.arrow")
+    if content is None:
+        strings.unlink()
+    else:
+        strings.write_bytes(content)
+    with pytest.raises(RecordError, match="refers to strings that are missing"):
+        read_run(run)
+
+
+def test_stacks_and_lists_are_held_against_what_they_refer_to(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    create_run(path, argv=[])
+    writer = RecordWriter(path, flush_interval_s=3600)
+    writer.start()
+    writer.rows("frames").append(("a.py", "f", 1, 1, 0, 1, ""))
+    writer.rows("stacks").append(([0],))
+    writer.rows("waits").append((1, 1, writer.string("nonzero"), -1, 0, 7, 0, -1, 0))
+    writer.close()
+    assert read_run(path).processes[0].tables["stacks"].num_rows == 1
+    unfinished(path)
+    (frames,) = path.glob("p*/frames.arrow")
+    frames.unlink()
+    with pytest.raises(RecordError, match="stacks refers to frames that are missing"):
+        read_run(path)
+    (stacks,) = path.glob("p*/stacks.arrow")
+    stacks.unlink()
+    with pytest.raises(RecordError, match="waits refers to stacks that are missing"):
+        read_run(path)
+
+
+@pytest.mark.parametrize("key", ["argv", "cwd", "started_unix_s", "simulated", "versions"])
+def test_metadata_of_the_wrong_type_is_damage(run: Path, key: str) -> None:
+    meta = run / "meta.json"
+    meta.write_text(json.dumps({**json.loads(meta.read_text()), key: None}))
+    with pytest.raises(RecordError, match=f"damaged: {key} is None"):
+        read_run(run)
 
 
 def test_a_newer_schema_is_refused(run: Path) -> None:

@@ -30,6 +30,8 @@ def test_rows_come_back_as_they_were_appended(tmp_path: Path) -> None:
     writer.start()
     writer.rows("waits").append(wait_row(writer, 10))
     writer.rows("waits").append(wait_row(writer, 20))
+    for line in range(3):
+        writer.rows("frames").append(("train.py", "f", line, line, 0, 1, ""))
     writer.rows("stacks").append(([2, 1, 0],))
     writer.note("PA903", "no device")
     writer.close(exit_code=3)
@@ -214,6 +216,8 @@ def test_a_full_disk_cuts_the_record_not_the_program(
     writer.close()
     assert capsys.readouterr().err.count("the record is cut here") == 1
     assert writer.rows("waits") == []
+    (process,) = read_run(tmp_path / "run").processes
+    assert process.truncated
 
 
 KILLED = """

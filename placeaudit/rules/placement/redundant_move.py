@@ -264,11 +264,13 @@ def _running(file: ParsedFile, regular: set[Position], called: set[str]) -> set[
         for function in file.functions.get("forward", [])
         if getattr(file.parents[function], "name", "") in called
     }
+    rebound = _bound_otherwise(file)
     calls = [
         (node, functions[0])
         for node in file.parents
         if isinstance(node, ast.Call)
-        and len(functions := file.functions.get(_plain_name(node), [])) == 1
+        and (name := _plain_name(node)) not in rebound
+        and len(functions := file.functions.get(name, [])) == 1
     ]
     while True:
         more = {
@@ -279,6 +281,20 @@ def _running(file: ParsedFile, regular: set[Position], called: set[str]) -> set[
         if not more:
             return running
         running |= more
+
+
+def _bound_otherwise(file: ParsedFile) -> set[str]:
+    """Names that something else than a definition gives a value: which one runs is not known."""
+    found = set()
+    for node in file.parents:
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                found.add(name)
+            case ast.Attribute(attr=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+                found.add(name)
+            case ast.alias(name=name, asname=other):
+                found.add(other or name)
+    return found
 
 
 def _plain_name(call: ast.Call) -> str:

@@ -169,17 +169,21 @@ class DuplicateDownload:
                 f"{text} downloads from {device} what was downloaded already{line} and not "
                 f"written since, {recurrence.words}{by}"
             ),
-            fix=(
-                f"keep the host tensor of the download{line} and use it here"
-                if related
-                else "download it once and keep the host tensor until the device tensor changes"
-            ),
+            fix=_fix(int(copies.bytes[rows].max()), related[0][1].line if related else 0),
             related=related,
             evidence=[
                 Evidence("storage", "same storage and version counter on the device"),
                 *_same(copies.hash_kind[rows], call),
             ],
         )
+
+
+def _fix(size: int, line: int) -> str:
+    if not line:
+        return "download it once and keep the host tensor until the device tensor changes"
+    if size <= TINY_BYTES:
+        return f"keep the number that line {line} reads and use it here"
+    return f"keep the host tensor of the download at line {line} and use it here"
 
 
 def _same(kinds: npt.NDArray[np.int8], call: CallSite | None) -> list[Evidence]:

@@ -166,8 +166,8 @@ class DuplicateUpload:
             ),
             certainty=Certainty.PROVEN if same or whole else Certainty.LIKELY,
             message=(
-                f"{what or 'the same content'} is uploaded to {device} again although it is "
-                f"already there, {recurrence.words}{by}"
+                f"{what or 'the same content'} is uploaded to {device} again, unchanged since "
+                f"it was last, {recurrence.words}{by}"
             ),
             fix=_fix(facts, group, device),
             evidence=_evidence(rows, contents, same=same, whole=whole),

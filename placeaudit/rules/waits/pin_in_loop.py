@@ -88,8 +88,9 @@ class PinInLoop:
 
     Why it costs
         Pinning allocates page-locked memory and copies the tensor on the host, while the host
-        waits.  The upload itself gets faster by less than that: measured, it can take twice as long
-        as a plain upload.
+        waits.  The upload itself gets faster by less than that: measured on an idle device, it can
+        take twice as long as a plain upload.  Behind queued work an asynchronous one still pays, as
+        a plain upload waits for that work; pinned elsewhere it costs nothing at all.
 
     Example:
         ::
@@ -127,10 +128,12 @@ class PinInLoop:
         by_loader = bool(found.by_loader[rows].all())
         stray = recurrence.often and not by_loader
         uploads = found.upload[rows]
+        pinned = group.site.frame
         related = [
             ("uploaded here", frame)
             for index in np.unique(copies.site[uploads]).tolist()[:3]
             if (frame := audit.sites[index].frame) is not None
+            and (pinned is None or (frame.file, frame.line) != (pinned.file, pinned.line))
         ]
         call = facts.call(group.index)
         text = f"`{call.text}`" if call else "this line"
@@ -150,9 +153,7 @@ class PinInLoop:
             fix=(
                 "give the loader workers, `num_workers=4`: it then pins on a thread of its own"
                 if by_loader
-                else "drop `.pin_memory()` here: a plain upload is faster than pinning and "
-                "uploading; to have both, let a loader with workers pin (`pin_memory=True`), or "
-                "copy into a buffer pinned once"
+                else _fix(asynchronous=bool(copies.non_blocking[uploads].all()))
             ),
             related=related,
             evidence=[
@@ -165,3 +166,19 @@ class PinInLoop:
             # Pinning in simulation is a plain copy: its time says nothing.
             timed=not audit.meta.simulated,
         )
+
+
+def _fix(*, asynchronous: bool) -> str:
+    """What to do instead: a plain upload waits for what is queued, an asynchronous one does not."""
+    elsewhere = (
+        "let a loader with workers pin (`pin_memory=True`), or copy into a buffer pinned once"
+    )
+    if asynchronous:
+        return (
+            f"{elsewhere}; to drop `.pin_memory()` alone pays only where no work is queued on the "
+            "device, as a plain upload waits for it"
+        )
+    return (
+        "drop `.pin_memory()` here: a plain upload is faster than pinning and uploading; to have "
+        f"both, {elsewhere}"
+    )

@@ -22,6 +22,7 @@ from placeaudit.rules.transfers.duplicate_download import duplicate_downloads
 from placeaudit.rules.transfers.round_trip import round_trips
 from placeaudit.rules.waits.device_index import indexes_device
 from placeaudit.rules.waits.dynamic_shape import class_counts
+from placeaudit.rules.waits.scalar_fixes import MOVES, TEXTS, read_fix
 
 __all__ = ["ScalarRead", "judged_use", "read_at_the_end", "values_read"]
 
@@ -42,16 +43,11 @@ _OPTIONS: Final = (
 _SAMPLES: Final = frozenset({"sample", "rsample", "sample_n", "rsample_n"})
 #: Operators of PyTorch that read from the device to check their arguments.
 _CHECKING: Final = frozenset({"multinomial", "normal"})
-#: Methods that bring a tensor to the host as it is.
-_MOVES: Final = frozenset({"cpu", "to", "numpy", "copy_"})
 #: Uses in which somebody looks at values, be it of a whole tensor.
 _SHOWS: Final = frozenset({UseKind.PRINTED, UseKind.ASSERTED, UseKind.BRANCH})
 
 #: Uses that the syntax shows completely: nothing else can need the value.
 _SHOWN: Final = frozenset({UseKind.ACCUMULATED, UseKind.PRINTED, UseKind.ASSERTED})
-
-#: Functions that take a value from the tensor they are given.
-_TAKE: Final = frozenset({"float", "int", "bool", "complex", "str", "repr", "format", "print"})
 
 
 class ScalarRead:
@@ -161,7 +157,7 @@ class ScalarRead:
             or (
                 _library_fix(library or "torch")
                 if library or checks
-                else _at_rate(_fix(call, use), often=recurrence.often)
+                else _at_rate(read_fix(call, use), often=recurrence.often)
             ),
             evidence=[
                 Evidence(
@@ -231,7 +227,7 @@ def _judged(facts: Facts, group: Group, call: CallSite | None, use: Use) -> Use:
 def _moves(call: CallSite) -> bool:
     """The line asks for a tensor on the host, not for a number."""
     func = call.node.func if isinstance(call.node, ast.Call) else None
-    return isinstance(func, ast.Attribute) and func.attr in _MOVES
+    return isinstance(func, ast.Attribute) and func.attr in MOVES
 
 
 def _checks(call: CallSite | None) -> bool:
@@ -261,7 +257,7 @@ def _formats(call: CallSite, use: Use) -> bool:
         return False
     if use.kind is UseKind.PRINTED and call.file.quote(call.node) == use.by:
         return True
-    return call.file.dotted(call.node.func) in {"str", "repr", "format"}
+    return call.file.dotted(call.node.func) in TEXTS
 
 
 _USES: Final = {
@@ -293,67 +289,3 @@ def _library_fix(library: str) -> str:
 
 def _at_rate(fix: str, *, often: bool) -> str:
     return fix if often else f"none is needed at this rate; should it come more often: {fix}"
-
-
-def _detached(call: CallSite | None) -> str:
-    """The tensor that is read, off the graph: `` `loss.detach()` `` for ``float(loss)``."""
-    node = call.node if call is not None else None
-    text = ""
-    if call is not None and isinstance(node, ast.Call):
-        if isinstance(node.func, ast.Attribute) and node.func.attr in _MOVES | {"item", "tolist"}:
-            text = call.file.quote(node.func.value)
-        elif len(node.args) == 1 and call.file.dotted(node.func) in _TAKE:
-            text = call.file.quote(node.args[0])
-    if not text:
-        return "the tensor, detached,"
-    return f"`{text}`" if text.endswith(".detach()") else f"`{text}.detach()`"
-
-
-def _print_fix(call: CallSite | None, use: Use, tensor: str) -> str:
-    if call and isinstance(call.file.statement(call.node), ast.Return):
-        shown = f" (`{use.by}`)" if use.by else ""
-        return f"return {tensor} and read it where it is printed{shown}, every N steps only"
-    return "print every N steps only: `if step % 100 == 0:`"
-
-
-def _fix(call: CallSite | None, use: Use) -> str:  # noqa: PLR0911 (a table)
-    tensor = _detached(call)
-    match use.kind:
-        case UseKind.ACCUMULATED:
-            statement = call.file.statement(call.node) if call else None
-            if call and isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Add):
-                total = call.file.quote(statement.target)
-                added = call.file.quote(statement.value)
-                read = call.file.quote(call.node)
-                if read in added and tensor.startswith("`"):
-                    kept = added.replace(read, tensor.strip("`"))
-                    return (
-                        f"keep the total on the device, `{total} += {kept}`, and read it once "
-                        "after the loop"
-                    )
-            return (
-                f"keep {tensor} and read all of them once after the loop, e.g. "
-                "`torch.stack(values).tolist()`"
-            )
-        case UseKind.PRINTED:
-            return _print_fix(call, use, tensor)
-        case UseKind.FRAMEWORK:
-            return f"pass {tensor} instead of the number: the framework takes tensors"
-        case UseKind.ASSERTED:
-            return "check every N steps only, or use `torch._assert_async(condition)`"
-        case UseKind.BRANCH:
-            return (
-                "decide on the device (`torch.where`, a mask, a multiplication), or test every N "
-                "steps only"
-            )
-        case UseKind.RETURNED:
-            return f"return {tensor} and let the caller read it when it needs the number"
-        case UseKind.DISCARDED:
-            return "remove the read: nothing uses its value"
-        case UseKind.NEEDED | UseKind.INDEX:
-            return "if it is not needed in each step, read it every N steps only"
-        case UseKind.UNKNOWN:
-            return (
-                "keep the value on the device (`.detach()`), and read it every N steps or once "
-                "after the loop"
-            )
