@@ -41,8 +41,8 @@ class TensorflowDynamicShape(DynamicShape):
 
     On a GPU each counts first, and the host waits for the count before the next operation can be
     given its shape.  ``tf.where`` of three arguments and multiplying by a mask keep the shape.
-    Inside a ``tf.function`` it is the runtime's threads that wait, and the call ends only after them:
-    what could be queued meanwhile is not.
+    Inside a ``tf.function`` it is the runtime's threads that wait, and the call ends only after
+    them: what could be queued meanwhile is not.
     """
 
     def check(self, facts: Facts) -> Iterable[Finding]:
