@@ -23,11 +23,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tensorflow.python.framework import errors_impl
 from tensorflow.python.platform import sysconfig
-from tensorflow.python.profiler import profiler_v2
-from tensorflow.python.profiler.internal import _pywrap_profiler
-from tensorflow.tsl.profiler.protobuf import trace_events_pb2
 
 from placeaudit.record.tensorflow.partitions import Partitions, region_of
 
@@ -64,17 +60,17 @@ def profiled(run: Callable[[], Any]) -> tuple[Any, Mapping[str, int] | None]:
     the window is open, a program's own ``tf.profiler.experimental.start`` waits for its end.
     """
     with contextlib.ExitStack() as held:
-        session = _begun(held)
+        try:
+            session = _begun(held)
+        except Exception:  # noqa: BLE001  (what another version lacks, or a session begun elsewhere)
+            session = None
         if session is None:
             return run(), None
         try:
             result = run()
         finally:
-            packed = _ended(session)
-    trace = trace_events_pb2.Trace.FromString(packed)
-    return result, collections.Counter(
-        event.args["long_name"] for event in trace.trace_events if "long_name" in event.args
-    )
+            counts = _ended(session)
+    return result, counts
 
 
 def _begun(held: contextlib.ExitStack) -> Any:
@@ -82,6 +78,9 @@ def _begun(held: contextlib.ExitStack) -> Any:
     if _log_level() is None or not _LOCK.acquire(blocking=False):
         return None
     held.callback(_LOCK.release)
+    from tensorflow.python.profiler import profiler_v2
+    from tensorflow.python.profiler.internal import _pywrap_profiler
+
     theirs = profiler_v2._profiler_lock
     if not theirs.acquire(blocking=False):
         return None
@@ -89,21 +88,24 @@ def _begun(held: contextlib.ExitStack) -> Any:
     if profiler_v2._profiler is not None:
         return None
     session = _pywrap_profiler.ProfilerSession()
-    try:
-        with _quiet():
-            session.start("", {})
-    except errors_impl.OpError:  # begun elsewhere: a profiler server, the interface of version 1
-        return None
+    with _quiet():
+        session.start("", {})
     return session
 
 
-def _ended(session: Any) -> bytes:
-    """What a session saw: a packed ``Trace``; an empty one where it cannot be had."""
+def _ended(session: Any) -> Mapping[str, int] | None:
+    """How often each node ran during a session, which ends; None where that cannot be had."""
     try:
         with _quiet():
-            return bytes(session.stop())
-    except errors_impl.OpError:
-        return b""
+            packed = session.stop()
+        from tensorflow.tsl.profiler.protobuf import trace_events_pb2
+
+        trace = trace_events_pb2.Trace.FromString(packed)
+    except Exception:  # noqa: BLE001  (the program's call is over, and must not fail for this)
+        return None
+    return collections.Counter(
+        event.args["long_name"] for event in trace.trace_events if "long_name" in event.args
+    )
 
 
 @functools.cache
