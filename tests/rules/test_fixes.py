@@ -118,3 +118,17 @@ def test_a_plain_upload_is_no_advice_where_it_would_wait(asynchronous: bool) -> 
     assert finding.rule == "PA207"
     assert finding.related == ()
     assert finding.fix.startswith("let a loader" if asynchronous else "drop `.pin_memory()` here")
+
+
+def test_a_range_that_indexes_is_to_be_made_on_the_device() -> None:
+    b = Builder("for x, y in data:\n    x[range(len(x)), y] = 1\n")
+    train(
+        b,
+        lambda i: b.copy(
+            "h2d", b.at("x[range(len(x)), y]", "<module>"), content=noise(i), dtype="int64",
+            storages=(i, 100 + i),
+        ),
+    )  # fmt: skip
+    (finding,) = findings(b, simulated="")
+    assert finding.rule == "PA208"
+    assert finding.fix.endswith("use `torch.arange(len(x), device=x.device)`")
