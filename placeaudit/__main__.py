@@ -6,11 +6,12 @@ import atexit
 import os
 import signal
 import sys
+import traceback
 
 __all__ = ["main", "run"]
 
 
-def run(args: list[str]) -> int:
+def run(args: list[str]) -> int:  # noqa: PLR0911 (one for each way to end)
     """Run the command line; return its exit code, or minus the signal that is to end us.
 
     Our own errors become one line on stderr.
@@ -35,6 +36,9 @@ def run(args: list[str]) -> int:
         # The reader of our output (`| head`) has gone; nobody is left to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception:  # noqa: BLE001 - a gate must not take it for a verdict: 1 is "found something"
+        traceback.print_exc()
+        return _fail("this is a fault of placeaudit; please report it with the lines above", 2)
     return code if isinstance(code, int) else 0
 
 

@@ -290,6 +290,13 @@ class _Ending:
             with contextlib.suppress(OSError, ValueError):
                 traceback.print_exc()
 
+    def _typed(self, shown: Path) -> str:
+        """The record and what else the next commands need to say the same of it."""
+        words = [str(shown)]
+        if self.own != self.configured.own:
+            words += [word for package in self.own for word in ("--own", package)]
+        return shlex.join(words)
+
     def _conclude(self, shown: Path) -> None:
         # Rules are looked up only now: nothing of the analysis is imported before the program ran.
         from placeaudit.report.base import announce, write
@@ -301,7 +308,7 @@ class _Ending:
             reporter = TerminalReporter.for_stream(
                 sys.stderr,
                 limit=None if self.verbose else 5,
-                next_run=shlex.quote(str(shown)),
+                next_run=self._typed(shown),
                 notes=self.verbose,
             )
             sys.stderr.write(reporter.render([result]))

@@ -120,9 +120,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     marked = any(item.get_closest_marker(name) for name in ("no_stray_copies", "max_transfers"))
     if not marked and (suite is None or not suite.audits):
         return (yield)
+    from placeaudit.errors import UsageError
     from placeaudit.testing.suite import Audited, limits_of
 
-    limits = limits_of(item)
+    try:
+        limits = limits_of(item)
+    except UsageError as error:
+        # Without the lines of ours that noticed: they say nothing of the test.
+        raise pytest.fail.Exception(f"placeaudit: {error}", pytrace=False) from None
     audited = Audited(item, suite, closely=limits is not None)
     try:
         result = yield

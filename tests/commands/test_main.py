@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,3 +39,16 @@ def test_wrong_usage_is_one_line_and_2(placeaudit: Call, args: tuple[str, ...]) 
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("placeaudit: ")
     assert done.err.count("\n") == 1
+
+
+def test_a_fault_of_ours_is_no_verdict(
+    placeaudit: Call, gold_record: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise IndexError("index 4 is out of bounds")
+
+    monkeypatch.setattr("placeaudit.settings.Settings.judge", broken)
+    done = placeaudit("check", gold_record)
+    assert (done.code, done.out) == (2, "")
+    assert "IndexError: index 4 is out of bounds" in done.err
+    assert done.err.splitlines()[-1].startswith("placeaudit: this is a fault of placeaudit")

@@ -100,3 +100,9 @@ def test_a_wrong_ignore_warns_at_the_trace_and_stops_the_gate(sandbox: Any, trac
     assert "PA201 scalar-read" in done.stderr
     assert "train.py:16: `# placeaudit: ignore` names no rule" in done.stderr
     assert check(sandbox)[0] == 2
+
+
+def test_what_comes_next_says_the_same_of_the_record(sandbox: Any) -> None:
+    sandbox.write("train.py", TRAIN)
+    done = sandbox.placeaudit("trace", "--simulate=cuda", "-o", "my run", "--own=lib", "train.py")
+    assert "next: placeaudit report 'my run' --own lib" in done.stderr.splitlines()

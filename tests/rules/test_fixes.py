@@ -16,7 +16,13 @@ for step, x in enumerate(data):
     print("%d %.3f" % (step, mean))
     print("%.3f" % loss.sum().item())
 """
-BELOW = ' (`print("%d %.3f" % (step, mean))`), every N steps only'
+BELOW = 'and read it where it is printed (`print("%d %.3f" % (step, mean))`), every N steps only'
+RUNNING = """\
+for step, loss in enumerate(losses):
+    ema = 0.9 * ema + 0.1 * loss.item()
+    if step % 20 == 0:
+        print(step, ema)
+"""
 METER = """\
 class Meter:
     def __str__(self):
@@ -49,7 +55,7 @@ def train(b: Builder, *turn: object) -> None:
     [
         (
             "loss.mean().item()",
-            f"keep `loss.mean().detach()` and read it where it is printed{BELOW}",
+            f"leave it on the device, `mean = loss.mean().detach()`, {BELOW}",
         ),
         ("loss.item()", "raise the interval in `step % interval == 0`"),
         ("loss.sum().item()", "print every N steps only: `if step % 100 == 0:`"),
@@ -60,6 +66,16 @@ def test_a_printed_value_is_read_where_and_when_it_is_printed(read: str, fix: st
     train(b, lambda _: b.copy("d2h", b.at(read, "<module>"), size=4, content=None))
     (finding,) = findings(b, simulated="")
     assert (finding.rule, finding.fix) == ("PA201", fix)
+
+
+def test_a_running_value_is_read_where_an_interval_prints_it() -> None:
+    b = Builder(RUNNING)
+    train(b, lambda _: b.copy("d2h", b.at("loss.item()", "<module>"), size=4, content=None))
+    (finding,) = findings(b, simulated="")
+    assert finding.fix == (
+        "leave it on the device, `ema = 0.9 * ema + 0.1 * loss.detach()`, and read it where it is "
+        "printed (`print(step, ema)`) only"
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,3 +134,17 @@ def test_a_plain_upload_is_no_advice_where_it_would_wait(asynchronous: bool) -> 
     assert finding.rule == "PA207"
     assert finding.related == ()
     assert finding.fix.startswith("let a loader" if asynchronous else "drop `.pin_memory()` here")
+
+
+def test_a_range_that_indexes_is_to_be_made_on_the_device() -> None:
+    b = Builder("for x, y in data:\n    x[range(len(x)), y] = 1\n")
+    train(
+        b,
+        lambda i: b.copy(
+            "h2d", b.at("x[range(len(x)), y]", "<module>"), content=noise(i), dtype="int64",
+            storages=(i, 100 + i),
+        ),
+    )  # fmt: skip
+    (finding,) = findings(b, simulated="")
+    assert finding.rule == "PA208"
+    assert finding.fix.endswith("use `torch.arange(len(x), device=x.device)`")

@@ -278,6 +278,8 @@ def test_bad_markers(project: Any, marker: str, text: str) -> None:
     done = project.pytest()
     assert done.returncode == 1
     assert text in done.stdout
+    assert "suite.py" not in done.stdout
+    assert "another exception" not in done.stdout
 
 
 def test_without_a_device_it_says_so(project: Any) -> None:

@@ -184,6 +184,13 @@ def _fix(call: CallSite | None, device: str) -> str:
     parts = [part for part in parts if not _plain(part)]
     # Only what is made on the host here is known to be there.
     made = [part for part in parts if _host_made(call, part)]
+    counted = next((p for p in made if ast.unparse(p).startswith("range(")), None)
+    if isinstance(counted, ast.Call):
+        bounds = ", ".join(map(ast.unparse, counted.args))
+        return (
+            "a range becomes a tensor and is uploaded each time: use "
+            f"`torch.arange({bounds}, device={subject}.device)`"
+        )
     which = " and ".join(f"`{call.file.quote(part)}`" for part in made or parts)
     if len(parts) > 1 and not made:
         which = f"whichever of {which} is on the host"

@@ -115,8 +115,30 @@ def _print_fix(call: CallSite | None, use: Use, tensor: str) -> str:
     if not any(
         call.file.quote(node) == use.by for node in (call.node, *call.file.above(call.node))
     ):
-        return f"keep {tensor} and read it where it is printed{shown}, every N steps only"
+        return (
+            f"{_left_there(call, tensor)} and read it where it is printed{_shown_when(call, use)}"
+        )
     return _RARELY
+
+
+def _left_there(call: CallSite, tensor: str) -> str:
+    """The assignment without its read: ``ema = 0.9 * ema + 0.1 * loss.detach()``."""
+    statement = call.file.statement(call.node)
+    written = call.file.quote(statement) if isinstance(statement, ast.Assign) else ""
+    read = call.file.quote(call.node)
+    if written.count(read) == 1 and not written.endswith("…") and tensor.startswith("`"):
+        return f"leave it on the device, `{written.replace(read, tensor.strip('`'))}`,"
+    return f"keep {tensor}"
+
+
+def _shown_when(call: CallSite, use: Use) -> str:
+    """Which print that is, and how often: an interval that guards it already will do."""
+    printed = next(
+        (n for n in ast.walk(call.file.scope(call.node)) if call.file.quote(n) == use.by), None
+    )
+    if printed is not None and _interval(CallSite(call.file, printed)) is not None:
+        return f" (`{use.by}`) only"
+    return f" (`{use.by}`), every N steps only" if use.by else ", every N steps only"
 
 
 def _return_fix(call: CallSite | None, tensor: str) -> str:
