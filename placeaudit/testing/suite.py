@@ -70,6 +70,10 @@ class Suite:
         if self._report is not None:
             if self._input is None:
                 _reporter(self._report)
+                if not self._report.parent.is_dir():  # said now, not once all tests have run
+                    raise pytest.UsageError(
+                        f"--placeaudit-report: there is no folder {self._report.parent}"
+                    )
                 made = tempfile.mkdtemp(prefix="placeaudit-")
                 self._stack.callback(shutil.rmtree, made, ignore_errors=True)
                 self.folder = Path(made)

@@ -254,6 +254,7 @@ def test_settings_in_the_ini(project: Any) -> None:
     [
         (["--placeaudit-simulate=cuda:many"], "--placeaudit-simulate: "),
         (["--placeaudit-report=all.docx"], "ends in none of .html .json"),
+        (["--placeaudit-report=nowhere/all.html"], "--placeaudit-report: there is no folder "),
     ],
 )
 def test_bad_options(project: Any, args: list[str], text: str) -> None:
