@@ -21,8 +21,9 @@ __all__ = ["GraphCollection", "Key"]
 #: A function's name and the devices of its inputs: for other devices it is cut anew.
 Key = tuple[str, tuple[str, ...]]
 
-#: Functions whose parts are kept for whoever else looks: guards and a recording may both be there.
-_MOST: Final = 64
+#: Nodes of the parts that are kept for whoever else looks, some 300 bytes each: guards and a
+#: recording may both be there.
+_MOST_NODES: Final = 20_000
 _READ: Final[collections.OrderedDict[Key, tuple[Any, ...]]] = collections.OrderedDict()
 
 
@@ -60,9 +61,7 @@ class GraphCollection:
         )
         if not found:
             return self.known(key)
-        _READ[key] = found
-        if len(_READ) > _MOST:
-            _READ.popitem(last=False)
+        _keep(key, found)
         return found
 
     @staticmethod
@@ -109,3 +108,12 @@ class GraphCollection:
             return  # the program's own trace goes on
         if collected and running is not None and running._context_handle is not None:
             running.disable_graph_collection()
+
+
+def _keep(key: Key, parts: tuple[Any, ...]) -> None:
+    """Keep the parts of a function, and forget the oldest where they have become too many."""
+    _READ[key] = parts
+    nodes = sum(len(part.node) for kept in _READ.values() for part in kept)
+    while nodes > _MOST_NODES:
+        _, forgotten = _READ.popitem(last=False)
+        nodes -= sum(len(part.node) for part in forgotten)

@@ -114,8 +114,7 @@ class GraphReader:
         """
         context = self._context
         parts = tuple(parts)
-        kernels = None if is_whole else self._kernels
-        found = Partitions(parts, context.device, context.host, kernels, is_whole=is_whole)
+        found = Partitions(parts, context.device, context.host, self._kernels, is_whole=is_whole)
         operations = {node.op for node in found.nodes()}
         if operations & _COMPILED:
             self._note("a part compiled by XLA ran: what it copies is not seen", frame)
@@ -161,7 +160,8 @@ class GraphReader:
         operation = self._operation(graph, node.name, node)
         shape = _shape(node, operation, port)
         if operation is None:  # made by TensorFlow: it hands on, or computes beforehand
-            shape = shape or self._shape_handed_on(partitions, crossing, graph)
+            if shape is None:
+                shape = self._shape_handed_on(partitions, crossing, graph)
             wanted = crossing.consumer
             operation = self._operation(graph, wanted.name, wanted)
         dtype = dtypes.as_dtype(crossing.dtype)

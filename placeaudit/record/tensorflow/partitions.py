@@ -110,7 +110,7 @@ class Partitions:
     def waits(self) -> Iterator[tuple[Any, Known]]:
         """Nodes whose output's size the host waits for, with the device they run on."""
         for node in self.nodes():
-            if node.op in WAITING:
+            if node.op in WAITING and not self._is_whole:
                 device = self._device(node.device)
                 if not device.is_host and self._kernel(node) is not None:
                     yield node, device

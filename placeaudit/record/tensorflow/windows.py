@@ -152,9 +152,9 @@ class Regions:
         #: Whether it ran differently from one look to the next.
         self.varies = False
 
-    def saw(self, counts: Mapping[str, int] | None) -> None:
-        """A call was looked at, or could not be."""
-        if counts is None or any(counts.get(node, 0) > 1 for node in self._counted.get("", ())):
+    def saw(self, counts: Mapping[str, int]) -> None:
+        """A call was looked at."""
+        if any(counts.get(node, 0) > 1 for node in self._counted.get("", ())):
             return  # another thread called it at the same time
         before, self._last = self._last, counts
         if before is not None:

@@ -58,6 +58,14 @@ def late(x):
         return tf.abs(x) * 3.0  # copy: cpu GPU:0 64 x2
 
 
+@tf.function
+def refusing(x, n):
+    for i in tf.range(n):
+        tf.debugging.assert_less(i, 3)
+        x = x @ weights
+    return x
+
+
 x = tf.ones([4, 4])
 flags = [tf.constant(flag) for flag in (True, False, True)]
 five = tf.constant(5)
@@ -75,4 +83,10 @@ late(here)  # for other devices a function is cut anew
 late(x)  # copy: GPU:0 cpu 64 x1
 if sys.argv[1:] == ["profile"]:
     tf.profiler.experimental.stop(save=False)
+try:
+    refusing(x, five)
+except tf.errors.InvalidArgumentError:
+    print("refused")  # whatever counted its turns has let go of the profiler
+tf.profiler.experimental.start(tempfile.mkdtemp())
+tf.profiler.experimental.stop(save=False)
 print(f"{float(total):.6g}")
