@@ -34,7 +34,7 @@ def decode(png, label):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=40)
     args = parser.parse_args()
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
